@@ -1,0 +1,80 @@
+"""The export report: one document for programs, the terminal and the HTML page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from edgekit.types.artifact import Artifact
+from edgekit.types.base import Data
+from edgekit.types.fidelity import Fidelity
+from edgekit.types.latency import Latency, Memory
+
+__all__ = ["ArtifactReport", "BudgetLine", "ExportReport", "FormatFailure", "PassReport", "StageRecord"]
+
+
+class StageRecord(Data):
+    """One stage of the run; ``peak_rss_bytes`` is that of the process that ran it."""
+
+    name: str
+    seconds: float
+    cached: bool
+    peak_rss_bytes: int
+
+
+class BudgetLine(Data):
+    """``met`` is None when nothing can evaluate the budget yet: reported "not evaluated", never met.
+
+    ``artifact`` names the format the line is about; ``note`` says why it was not evaluated or how it was.
+    """
+
+    name: str
+    artifact: str | None
+    limit: float
+    value: float | None
+    unit: str
+    met: bool | None
+    note: str | None = None
+
+
+class PassReport(Data):
+    """What a compression pass changed, in numbers (its own keys, e.g. ``macs_before``, ``macs_after``)."""
+
+    name: str
+    settings: dict[str, Any]
+    changed: dict[str, float]
+
+
+class ArtifactReport(Data):
+    """An artifact with its proof: fidelity, what was asked against what it is, latencies and memory where known."""
+
+    artifact: Artifact
+    fidelity: Fidelity
+    problems: tuple[str, ...] = ()
+    latencies: tuple[Latency, ...] = ()
+    memory: tuple[Memory, ...] = ()
+
+
+class FormatFailure(Data):
+    """A format that gave no artifact, with its error document; the other formats stand."""
+
+    format: str
+    error: dict[str, Any]
+
+
+class ExportReport(Data):
+    """Document ``edgekit/export-report/1``; ``exit_status`` is what the command ended with."""
+
+    schema_: str = Field(default="edgekit/export-report/1", alias="schema")
+    workload: dict[str, Any]
+    recipe: dict[str, Any]
+    device: dict[str, Any] | None
+    passes: tuple[PassReport, ...] = ()
+    artifacts: tuple[ArtifactReport, ...]
+    failures: tuple[FormatFailure, ...] = ()
+    stages: tuple[StageRecord, ...]
+    budget: tuple[BudgetLine, ...] = ()
+    tools: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    exit_status: int = 0
