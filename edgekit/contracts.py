@@ -49,7 +49,7 @@ class Metric:
 
 @dataclass
 class Workload:
-    """A trained model with what is known about it. ``module`` is in eval mode, on the CPU, and takes positional tensors.
+    """A trained model with what is known about it. ``module`` is in eval mode on the CPU and takes positional tensors.
 
     Attributes:
         name: stem of the file it came from.
