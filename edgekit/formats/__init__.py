@@ -1,0 +1,1 @@
+"""Target formats: one package a format, each a ``contracts.Format``, all alike."""
