@@ -1,0 +1,33 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# torch first and pinned, so that pip takes a CPU build where the machine's pip is set up to find one.
+TORCH := torch==2.13.0
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q $(TORCH)
+	$(BIN)/pip install -q -c constraints.txt -e ".[all,examples]"
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(BIN)/pip install -q -c constraints.txt -e ".[test]"
+	touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/edgekit export examples/digits_mobilenet.py --recipe pixel-8-cpu-int8 -o dist/digits
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check edgekit tests examples benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.test lint
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) dist build .cache

@@ -1,0 +1,86 @@
+"""Runs an artifact beside the float model: distances on shared inputs, and the workload's own metric."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from edgekit.contracts import Inputs, Predict, Session, Workload
+from edgekit.errors import ConversionError, WorkloadError
+from edgekit.types.fidelity import Fidelity
+from edgekit.verify.compare import compare
+from edgekit.verify.predictor import float_predictor, predictor
+
+__all__ = ["Reference", "float_reference", "measure_fidelity"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The float model's side: inputs, its outputs for each, where the inputs came from, and its metric."""
+
+    inputs: tuple[Inputs, ...]
+    outputs: tuple[tuple[np.ndarray, ...], ...]
+    source: str
+    metric: float | None
+
+
+def _outputs(predict: Predict, inputs: Sequence[Inputs]) -> tuple[tuple[np.ndarray, ...], ...]:
+    results = []
+    for one in inputs:
+        out = predict(*one)
+        results.append(tuple(np.asarray(o.detach()) for o in ([out] if isinstance(out, torch.Tensor) else out)))
+    return tuple(results)
+
+
+def _metric(workload: Workload, predict: Predict) -> float | None:
+    if workload.evaluate is None:
+        return None
+    value = float(workload.evaluate(predict))
+    if not np.isfinite(value):
+        raise WorkloadError("metric-not-finite", f"evaluate() of {workload.name} returned {value}",
+                            where=str(workload.source), next="return one finite number from evaluate(predict)")
+    return value
+
+
+def float_reference(workload: Workload, inputs: Sequence[Inputs], source: str) -> Reference:
+    """Outputs and metric of the float model. Raises WorkloadError where its own outputs are not finite."""
+    predict = float_predictor(workload.module, workload.example, workload.input_names)
+    single = float_predictor(workload.module, workload.example, workload.input_names, batch=False)
+    outputs = _outputs(single, inputs)
+    if not all(np.isfinite(o).all() for outs in outputs for o in outs if np.issubdtype(o.dtype, np.floating)):
+        raise WorkloadError("float-output-not-finite", f"the float model {workload.name} returns NaN or infinity",
+                            where=str(workload.source),
+                            cause=f"inputs: {source}", next="check the weights and the pre-processing of the inputs")
+    return Reference(tuple(inputs), outputs, source, _metric(workload, predict))
+
+
+def is_classifier(workload: Workload) -> bool:
+    """Whether the first output holds class scores: the workload has labels, or its metric says so."""
+    return workload.labels is not None or (
+        workload.metric is not None and re.search(r"top.?\d|accuracy", workload.metric.name, re.I) is not None)
+
+
+def measure_fidelity(workload: Workload, session: Session, reference: Reference) -> Fidelity:
+    """Runs every reference input and the workload's metric through the artifact.
+
+    Raises ConversionError where the artifact's outputs differ in number or shape from the model's.
+    """
+    predict = predictor(session, workload.example, workload.input_names)
+    outputs = _outputs(predict, reference.inputs)
+    for ours, theirs in zip(reference.outputs, outputs, strict=True):
+        shapes = [o.shape for o in ours], [o.shape for o in theirs]
+        if shapes[0] != shapes[1]:
+            raise ConversionError("output-shape", f"the artifact returns shapes {shapes[1]}, the model {shapes[0]}",
+                                  next="report the model: the converter changed its outputs")
+    distance = compare(reference.outputs, outputs, classifier=is_classifier(workload))
+    metric = _metric(workload, predict)
+    info = workload.metric
+    return Fidelity(inputs=len(outputs), input_source=reference.source, sqnr_db=distance.sqnr_db,
+                    cosine=distance.cosine, max_abs=distance.max_abs, top1_agreement=distance.top1_agreement,
+                    metric_float=reference.metric, metric_artifact=metric,
+                    metric_name=info.name if info else None, metric_unit=info.unit if info else None,
+                    metric_higher_is_better=info.higher_is_better if info else None)

@@ -1,0 +1,64 @@
+"""Golden vectors: raw little-endian tensors beside one JSON, so that any language can check an artifact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.contracts import Session
+from edgekit.types.fidelity import Fidelity
+from edgekit.types.tensor import TensorSpec
+from edgekit.verify.fidelity import Reference
+from edgekit.verify.predictor import to_artifact
+
+__all__ = ["write_golden"]
+
+VECTORS = 4
+# Room for another core's rounding: steps of the output's own grid where it is quantised, else relative to its peak.
+STEPS, RELATIVE = 2, 1e-3
+
+
+def _write(folder: Path, name: str, value: np.ndarray, spec: TensorSpec) -> dict[str, Any]:
+    data = np.ascontiguousarray(value)
+    (folder / name).write_bytes(data.astype(data.dtype.newbyteorder("<"), copy=False).tobytes())
+    return {"file": name, "name": spec.name, "shape": list(data.shape), "dtype": str(data.dtype),
+            "layout": spec.layout, "quant": spec.quant.model_dump() if spec.quant else None}
+
+
+def _tolerance(value: np.ndarray, spec: TensorSpec, quantized: bool) -> float:
+    if np.issubdtype(value.dtype, np.integer):
+        return float(STEPS) if spec.quant else 0.0
+    # An int8 network's float output moves in steps of its last grid: about 1/256 of its range.
+    return float(np.abs(value).max(initial=0.0)) * (STEPS / 128 if quantized else RELATIVE)
+
+
+def write_golden(folder: Path, sessions: dict[str, Session], reference: Reference, fidelity: dict[str, Fidelity],
+                 schemes: dict[str, str]) -> None:
+    """Writes ``golden.json`` and, for each format, the first inputs and what its artifact answered to them.
+
+    Tolerances are absolute: how far another device's answer may be from the recorded one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    document: dict[str, Any] = {"schema": "edgekit/golden/1", "byte_order": "little", "formats": {}}
+    for name, session in sessions.items():
+        vectors = []
+        quantized = schemes[name] not in ("fp32",)
+        for i, one in enumerate(reference.inputs[:VECTORS]):
+            arrays = [to_artifact(np.asarray(v), s) for v, s in zip(one, session.inputs, strict=True)]
+            outputs = session.run(arrays)
+            ins = _tensors(folder, f"{name}_{i}_in", arrays, session.inputs)
+            outs = _tensors(folder, f"{name}_{i}_out", outputs, session.outputs)
+            for entry, value, spec in zip(outs, outputs, session.outputs, strict=True):
+                entry["tolerance"] = _tolerance(value, spec, quantized)
+            vectors.append({"inputs": ins, "outputs": outs})
+        document["formats"][name] = {"vectors": vectors, "sqnr_db": fidelity[name].sqnr_db}
+    (folder / "golden.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _tensors(folder: Path, stem: str, values: Sequence[np.ndarray],
+             specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
+    return [_write(folder, f"{stem}{k}.bin", v, s) for k, (v, s) in enumerate(zip(values, specs, strict=True))]
