@@ -1,0 +1,1 @@
+"""The trainer that fine-tuning, distillation and quantisation-aware training share."""
