@@ -1,0 +1,1 @@
+"""The line itself: stages, cache, isolation of native steps, progress events."""

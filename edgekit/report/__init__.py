@@ -1,0 +1,1 @@
+"""The export report for people and programs: terminal, one-file HTML, JSON."""
