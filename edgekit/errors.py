@@ -23,7 +23,7 @@ class EdgekitError(Exception):
     """Base of all errors that edgekit shows to a user.
 
     Args:
-        code: a key of ``CODES``, e.g. ``"recipe-unknown-key"``.
+        code: a key of ``CODES``, e.g. ``"key-unknown"``.
         message: what happened, one sentence.
         where: ``file:line[:column]`` in the user's own files, or the module path in their model.
         cause: why it happened, as far as it is known.
@@ -47,8 +47,9 @@ class EdgekitError(Exception):
 
 
 def _rebuild(kind: type[EdgekitError], code: str, message: str, where: str | None, cause: str | None,
-             next_step: str | None) -> EdgekitError:
-    return kind(code, message, where=where, cause=cause, next=next_step)
+             next_step: str | None, problems: list[EdgekitError] | None = None) -> EdgekitError:
+    more = {} if problems is None else {"problems": problems}
+    return kind(code, message, where=where, cause=cause, next=next_step, **more)
 
 
 class UsageError(EdgekitError):
@@ -62,6 +63,10 @@ class RecipeError(UsageError):
                  next: str | None = None, problems: list[EdgekitError] | None = None) -> None:  # noqa: A002
         super().__init__(code, message, where=where, cause=cause, next=next)
         self.problems: list[EdgekitError] = problems or []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind, fields = super().__reduce__()
+        return kind, (*fields, self.problems)
 
     def document(self) -> dict[str, Any]:
         return super().document() | {"problems": [p.document() for p in self.problems]}

@@ -1,0 +1,1 @@
+"""Device profiles: what a model must fit. Schema and catalogue."""

@@ -1,0 +1,68 @@
+"""The device profiles that edgekit ships, and profiles from files."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edgekit.devices.profile import Device
+from edgekit.errors import DeviceError, RecipeError
+from edgekit.yamlfile.nearest import choices_hint
+from edgekit.yamlfile.shipped import shipped_folder
+from edgekit.yamlfile.source import read_yaml
+from edgekit.yamlfile.validate import raise_problems, validated
+
+__all__ = ["find_device", "get_device", "json_schema", "known_devices", "list_devices", "load_device", "load_devices"]
+
+
+def list_devices() -> dict[str, Path]:
+    """The shipped profiles' files by id, unread."""
+    return {path.stem: path for path in sorted(shipped_folder("device_profiles").glob("*.yaml"))}
+
+
+@cache
+def load_devices() -> dict[str, Device]:
+    """All shipped profiles by id. Raises RecipeError where one is wrong."""
+    return {id_: load_device(path) for id_, path in list_devices().items()}
+
+
+def known_devices() -> dict[str, tuple[str, ...]]:
+    """Ids with the names of their processors: what a recipe's ``device`` and ``processor`` are checked against."""
+    return {id_: tuple(device.processors) for id_, device in load_devices().items()}
+
+
+def get_device(id: str) -> Device:  # noqa: A002 - the profile's own key
+    """The shipped profile with that id. Raises DeviceError with the nearest id."""
+    return load_device(find_device(id))
+
+
+def find_device(ref: str) -> Path:
+    """The file of a shipped profile's id, or of a path that ends in .yaml. Raises DeviceError with the nearest id."""
+    if Path(ref).suffix in (".yaml", ".yml"):
+        if Path(ref).is_file():
+            return Path(ref)
+        raise DeviceError("device-unknown", f"there is no file {ref}", where=ref,
+                          next="give a profile's file, or an id that `edgekit devices list` prints")
+    shipped = list_devices()
+    if ref not in shipped:
+        raise DeviceError("device-unknown", f"there is no device '{ref}'",
+                          next=f"{choices_hint(ref, shipped)}; `edgekit devices list` prints them all")
+    return shipped[ref]
+
+
+def load_device(path: Path) -> Device:
+    """The profile in a file. Raises RecipeError with every mistake of the file in ``problems``."""
+    source = read_yaml(path)
+    device = validated(Device, source)
+    if device is not None and device.id != path.stem:
+        source.problems.append(RecipeError("value-wrong", f"id: the file is called '{path.stem}', not '{device.id}'",
+                                           where=source.where(("id",)), next="give file and profile one name"))
+    raise_problems("profile", source)
+    assert device is not None  # no profile without a problem
+    return device
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a device profile, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Device.model_json_schema()}
