@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,10 +66,11 @@ def is_classifier(workload: Workload) -> bool:
         workload.metric is not None and re.search(r"top.?\d|accuracy", workload.metric.name, re.I) is not None)
 
 
-def measure_fidelity(workload: Workload, session: Session, reference: Reference) -> Fidelity:
+def measure_fidelity(workload: Workload, session: Session, reference: Reference, *,
+                     lock: AbstractContextManager[Any] | None = None) -> Fidelity:
     """Runs every reference input and the workload's metric through the artifact.
 
-    Raises ConversionError where the artifact's outputs differ in number or shape from the model's.
+    ``lock`` is held while the user's ``evaluate`` runs: their code need not stand several threads. Raises ConversionError where the artifact's outputs differ in number or shape from the model's.
     """
     predict = predictor(session, workload.example, workload.input_names)
     outputs = _outputs(predict, reference.inputs)
@@ -77,7 +80,8 @@ def measure_fidelity(workload: Workload, session: Session, reference: Reference)
             raise ConversionError("output-shape", f"the artifact returns shapes {shapes[1]}, the model {shapes[0]}",
                                   next="report the model: the converter changed its outputs")
     distance = compare(reference.outputs, outputs, classifier=is_classifier(workload))
-    metric = _metric(workload, predict)
+    with lock or nullcontext():
+        metric = _metric(workload, predict)
     info = workload.metric
     return Fidelity(inputs=len(outputs), input_source=reference.source, sqnr_db=distance.sqnr_db,
                     cosine=distance.cosine, max_abs=distance.max_abs, top1_agreement=distance.top1_agreement,

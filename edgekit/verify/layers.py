@@ -9,26 +9,16 @@ import numpy as np
 import torch
 
 from edgekit.contracts import Inputs, LayerValue, Program
-from edgekit.types.base import Data
 from edgekit.types.graph import Source
+from edgekit.types.verification import LayerError
 from edgekit.verify.compare import sqnr_db
 
-__all__ = ["LayerError", "first_drop", "layer_errors"]
+__all__ = ["first_drop", "layer_errors"]
 
 # A layer "drops" when it alone costs this much on the way from its predecessor's SQNR.
 DROP_DB = 6.0
 # Enough to call one orientation of a layer the right one: another axis order gives noise (about 0 dB or less).
 _AXES = {n: [p for p in permutations(range(n)) if p[0] == 0] for n in range(1, 6)}
-
-
-class LayerError(Data):
-    """One layer: its last value against the float program's. ``sqnr_db`` None where equal."""
-
-    index: int
-    name: str
-    kind: str
-    source: Source
-    sqnr_db: float | None
 
 
 def _float_values(program: Program, inputs: Inputs) -> list[tuple[str, Source, np.ndarray]]:
