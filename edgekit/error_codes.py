@@ -6,6 +6,10 @@ __all__ = ["CODES"]
 
 # code -> (title, explanation with the usual ways out)
 CODES: dict[str, tuple[str, str]] = {
+    "calibration-missing": (
+        "a static scheme has no calibration inputs",
+        "Static activation scales come from representative inputs. Define `calibration()` in the workload, name an .npz "
+        "or a folder of images in `quantize.calibration.data`, or choose w8a8-dynamic or w8-weight-only."),
     "calibration-nan": (
         "a calibration value is NaN",
         "Ranges cannot be taken from NaN. Check the calibration inputs for NaN or missing values, and that the float "

@@ -1,0 +1,155 @@
+"""Simulated quantisation of a program in eager PyTorch: what a scheme can reach, whatever the runtime."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch.fx import Node
+
+from edgekit.contracts import FloatRule, Inputs, Program, QuantPlan
+from edgekit.quantize.calibrate import Ranges, evaluate
+from edgekit.quantize.params import fake_quantize, fake_quantize_dynamic, fake_quantize_weight
+from edgekit.quantize.wiring import DYNAMIC_KINDS, STATIC_KINDS, WEIGHT_AXIS, Wiring
+from edgekit.types.graph import Source
+
+__all__ = ["LayerError", "Simulator", "first_drop", "layer_errors", "simulate"]
+
+# Values a scale in int4 weights: what TFLite's and ExecuTorch's block kernels take.
+INT4_BLOCK = 32
+_WEIGHT_BITS = {"int8": 8, "int4": 4}
+# A layer that loses this much against the worst layer before it is where an error starts.
+DROP_DB = 6.0
+# Ordinary int8 layers stay near this; nothing above it counts as a drop.
+_USUAL_DB = 30.0
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """One node's quantised value against its float value; ``sqnr_db`` is infinite where they are equal."""
+
+    node: str
+    source: Source | None
+    kind: str
+    sqnr_db: float
+
+
+class Simulator:
+    """A program under a plan. Ranges are taken once and serve every set of float rules."""
+
+    def __init__(self, program: Program, plan: QuantPlan) -> None:
+        self.wiring = Wiring(program)
+        self.plan = plan
+        self.static = plan.scheme.ranges == "static"
+        self._weights: dict[Node, torch.Tensor] = {}
+
+    @cached_property
+    def ranges(self) -> Ranges:
+        return Ranges(self.wiring, self.plan)
+
+    def covered(self, extra: Iterable[FloatRule] = ()) -> frozenset[Node]:
+        """The nodes that are quantised under the plan's float rules and ``extra``."""
+        if self.plan.scheme.weights == "float32":
+            return frozenset()
+        kinds = STATIC_KINDS if self.static else DYNAMIC_KINDS
+        return self.wiring.covered(kinds, (*self.plan.keep_float, *extra))
+
+    def run(self, inputs: Inputs, covered: frozenset[Node], *, known: Mapping[Node, Any] | None = None,
+            keep: bool = False) -> dict[Node, Any]:
+        """Values by node with ``covered`` quantised; see :func:`edgekit.quantize.calibrate.evaluate`."""
+
+        def operand(user: Node, node: Node, value: Any) -> Any:
+            if user not in covered:
+                return value
+            if node is self.wiring.weight(user):
+                return self._weight(user, value)
+            return self._activation(user, node, value, covered)
+
+        def result(node: Node, value: Any) -> Any:
+            return fake_quantize(value, self.ranges.grid(self.wiring.grid_root(node))) \
+                if self.rounds_result(node, covered) else value
+
+        return evaluate(self.wiring, inputs, operand=operand, result=result, known=known, keep=keep)
+
+    def rounds_result(self, node: Node, covered: frozenset[Node]) -> bool:
+        return self.static and node in covered and node not in self.wiring.fused_into_user
+
+    def rounds_operand(self, user: Node, node: Node, covered: frozenset[Node]) -> bool:
+        """Whether ``user`` quantises its input ``node``, because whoever made it left it float."""
+        return (user in covered and user not in self.wiring.heads and node in self.wiring.activations(user)
+                and self.plan.scheme.ranges != "none"
+                and not (self.static and self.wiring.root(node) in covered))
+
+    def _activation(self, user: Node, node: Node, value: Any, covered: frozenset[Node]) -> Any:
+        if not self.rounds_operand(user, node, covered):
+            return value
+        if not self.static:
+            return fake_quantize_dynamic(value)
+        return fake_quantize(value, self.ranges.grid(self.wiring.grid_root(node)))
+
+    def _weight(self, user: Node, value: torch.Tensor) -> torch.Tensor:
+        if user not in self._weights:
+            scheme = self.plan.scheme
+            if scheme.weights == "float16":
+                self._weights[user] = value.half().float()
+            else:
+                axis = WEIGHT_AXIS[self.wiring.kinds[user]]
+                block = INT4_BLOCK if scheme.weights == "int4" else None
+                self._weights[user] = fake_quantize_weight(value, axis, _WEIGHT_BITS[scheme.weights], block)
+        return self._weights[user]
+
+
+def simulate(program: Program, plan: QuantPlan) -> Callable[[Inputs], tuple[torch.Tensor, ...]]:
+    """The program as the plan's scheme would compute it: ``run(inputs) -> outputs``, float32 in the program's order.
+
+    Weights get one symmetric scale a channel; activations one scale a tensor, from the plan's observer and
+    calibration (static) or from each input (dynamic). Biases and accumulators are exact. Raises UsageError where a
+    static scheme has no calibration inputs.
+    """
+    simulator = Simulator(program, plan)
+    covered = simulator.covered()
+    if simulator.static:
+        simulator.ranges  # noqa: B018 - calibrate now, not at the first call
+    output = simulator.wiring.nodes[-1]
+    return lambda inputs: simulator.run(inputs, covered)[output]
+
+
+def layer_errors(program: Program, plan: QuantPlan, inputs: Iterable[Inputs]) -> list[LayerError]:
+    """Every operator's SQNR in dB over ``inputs`` between simulated and float values, in order of execution."""
+    simulator = Simulator(program, plan)
+    wiring, covered = simulator.wiring, simulator.covered()
+    shown = [n for n in wiring.nodes if n.op == "call_function" and wiring.is_real(n)]
+    signal, noise = dict.fromkeys(shown, 0.0), dict.fromkeys(shown, 0.0)
+    for sample in inputs:
+        exact = evaluate(wiring, sample, keep=True)
+        rounded = simulator.run(sample, covered, keep=True)
+        for node in shown:
+            signal[node] += energy(exact[node])
+            noise[node] += energy(exact[node] - rounded[node])
+    return [LayerError(n.name, wiring.source(n), wiring.kinds[n], sqnr_db(signal[n], noise[n])) for n in shown]
+
+
+def first_drop(errors: Iterable[LayerError]) -> LayerError | None:
+    """The first layer more than DROP_DB below the worst layer before it; None where the error only creeps in."""
+    worst = _USUAL_DB
+    for error in errors:
+        if error.sqnr_db < worst - DROP_DB:
+            return error
+        worst = min(worst, error.sqnr_db)
+    return None
+
+
+def energy(values: torch.Tensor) -> float:
+    """Sum of squares over the finite values (masks hold infinities), in float64."""
+    return float(torch.nan_to_num(values.double(), 0.0, 0.0, 0.0).square().sum())
+
+
+def sqnr_db(signal: float, noise: float) -> float:
+    """10 log10(signal / noise), both energies; infinite without noise, minus infinite without signal."""
+    if noise == 0.0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
