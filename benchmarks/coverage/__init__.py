@@ -1,0 +1,1 @@
+"""The networks, tasks and training that ``bench_coverage.py`` judges conversion on."""
