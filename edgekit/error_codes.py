@@ -6,10 +6,14 @@ __all__ = ["CODES"]
 
 # code -> (title, explanation with the usual ways out)
 CODES: dict[str, tuple[str, str]] = {
+    "cache-unknown": (
+        "no such stage or entry in the cache",
+        "`edgekit cache ls` lists the stages and entries that the stage cache has. An entry is named by the first "
+        "digits of its key."),
     "calibration-missing": (
         "a static scheme has no calibration inputs",
-        "Static activation scales come from representative inputs. Define `calibration()` in the workload, name an .npz "
-        "or a folder of images in `quantize.calibration.data`, or choose w8a8-dynamic or w8-weight-only."),
+        "Static activation scales come from representative inputs. Define `calibration()` in the workload, name an "
+        ".npz or a folder of images in `quantize.calibration.data`, or choose w8a8-dynamic or w8-weight-only."),
     "calibration-nan": (
         "a calibration value is NaN",
         "Ranges cannot be taken from NaN. Check the calibration inputs for NaN or missing values, and that the float "
@@ -53,6 +57,10 @@ CODES: dict[str, tuple[str, str]] = {
         "a keep_float pattern matches nothing",
         "Patterns in `quantize.keep_float` are module paths of the model (`features.3`), or shell patterns (`head.*`); "
         "each also covers everything below it. The error names the nearest paths."),
+    "not-writable": (
+        "a folder cannot be written",
+        "Access to the folder that the error names was refused. Choose an output folder that you may write to; for the "
+        "stage cache set EDGEKIT_CACHE."),
     "observer-no-data": (
         "an observer saw no values",
         "A range was asked for a tensor that no calibration sample reached. Give calibration inputs that run every "

@@ -51,7 +51,7 @@ def death(name: str, codes: Codes, log: Path, log_start: int, *, killed: str | N
 
 def failure(name: str, codes: Codes, log: Path, kind: str, text: str, number: int | None) -> EdgekitError:
     """An exception that is no EdgekitError, shortened. ``number`` is an OSError's errno."""
-    if number == errno.ENOSPC:
+    if number == errno.ENOSPC or "No space left on device" in text:
         return EnvironmentProblem("disk-full", f"the disk is full ({name})", where=str(log), cause=text,
                                   next="free some space and run the command again")
     code = codes.memory if kind == "MemoryError" else codes.failed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgekit.contracts import Inputs, QuantPlan
     from edgekit.types.artifact import Artifact
+    from edgekit.types.graph import OpGraph
 
 __all__ = ["EXPORT", "export_kwargs", "export_task", "load_calibration", "save_calibration"]
 
@@ -37,10 +38,12 @@ def export_kwargs(format_name: str, program_folder: Path, plan: QuantPlan, calib
 
 
 def export_task(format_name: str, program_folder: Path, plan: QuantPlan, calibration: Path | None, out: Path,
-                scratch: Path) -> Artifact:
-    """Loads the program from disk (no user code is imported) and exports it to one format."""
+                scratch: Path) -> tuple[Artifact, OpGraph]:
+    """Loads the program from disk (no user code is imported), exports it to one format and reads its graph back."""
     from edgekit.formats.registry import get_format
     from edgekit.workload.program_io import load_program
     scratch.mkdir(parents=True, exist_ok=True)
     inputs = load_calibration(calibration) if calibration else ()
-    return get_format(format_name).export(load_program(program_folder), replace(plan, calibration=inputs), out, scratch)
+    fmt = get_format(format_name)
+    artifact = fmt.export(load_program(program_folder), replace(plan, calibration=inputs), out, scratch)
+    return artifact, fmt.graph(out)

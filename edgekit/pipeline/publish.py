@@ -1,0 +1,120 @@
+"""The output folder appears in one step, whole, or not at all: built beside its place, then renamed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import UsageError
+from edgekit.pipeline.disk import disk_errors, files_under, sha256_of
+
+__all__ = ["MANIFEST", "Staging", "check_replaceable", "is_edgekit_output"]
+
+MANIFEST = "manifest.json"
+SCHEMA = "edgekit/manifest/1"
+
+
+def is_edgekit_output(folder: Path) -> bool:
+    """Whether the folder has a manifest of ours."""
+    try:
+        document = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and str(document.get("schema", "")).startswith("edgekit/manifest/")
+
+
+def check_replaceable(out: Path) -> None:
+    """Raises UsageError ``output-not-edgekit`` if publishing to ``out`` would take away something that is not ours."""
+    if not os.path.lexists(out):
+        return
+    if out.is_dir() and os.path.ismount(out):
+        raise UsageError("output-not-edgekit", f"the output {str(out)!r} is a mount point, which cannot be replaced",
+                         where=str(out), next=f"choose a folder inside it, for example -o {out / 'export'}")
+    if is_edgekit_output(out) or (out.is_dir() and not any(out.iterdir())):
+        return
+    what = f"has no {MANIFEST} of edgekit's and is not empty" if out.is_dir() else "is not a folder"
+    raise UsageError("output-not-edgekit", f"the output {str(out)!r} exists and {what}", where=str(out),
+                     cause="edgekit only replaces what edgekit wrote",
+                     next="choose another folder with -o, or empty this one yourself")
+
+
+class Staging:
+    """A folder beside ``out`` that takes its place on :meth:`publish`.
+
+    Leaving the ``with`` block without publishing, by an error or an interrupt too, removes it and leaves ``out`` as
+    it was. Raises UsageError ``output-not-edgekit``, EnvironmentProblem ``disk-full`` or ``not-writable``.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = Path(os.path.realpath(out))
+        self._published = False
+
+    def __enter__(self) -> Staging:
+        check_replaceable(self.out)
+        with disk_errors("the output", self.out.parent):
+            self._made_parents = _make_parents(self.out.parent)
+            self.folder = Path(tempfile.mkdtemp(prefix=f".{self.out.name}.", suffix=".edgekit", dir=self.out.parent))
+            self.folder.chmod(0o755)
+        self._stack = ExitStack()
+        self._stack.callback(self._tidy)
+        self._stack.enter_context(disk_errors("the output", self.out.parent, access=False))
+        return self
+
+    def __exit__(self, *problem: Any) -> bool | None:
+        return self._stack.__exit__(*problem)
+
+    def publish(self, *, log: Path, tools: Mapping[str, str], recipe: Mapping[str, Any], workload_hash: str) -> None:
+        """Adds ``log.txt`` and ``manifest.json`` (sha256 of every other file), then swaps the folder into place."""
+        with disk_errors("the output", self.out):
+            if log.exists() and log.resolve() != (self.folder / "log.txt").resolve():
+                shutil.copyfile(log, self.folder / "log.txt")
+            files = {file.relative_to(self.folder).as_posix(): {"sha256": sha256_of(file), "bytes": file.stat().st_size}
+                     for file in files_under(self.folder)}
+            manifest = {"schema": SCHEMA, "workload_hash": workload_hash, "recipe": dict(recipe),
+                        "tools": dict(sorted(tools.items())), "files": files}
+            (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+            check_replaceable(self.out)  # someone may have put something there meanwhile
+            _swap(self.folder, self.out)
+            self._published = True
+
+    def _tidy(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self._published:
+            for parent in self._made_parents:  # innermost first; one that is no longer empty stays
+                try:
+                    parent.rmdir()
+                except OSError:
+                    break
+
+
+def _swap(new: Path, out: Path) -> None:
+    """Renames ``new`` to ``out``. What was there moves aside first, and back again if the second rename fails."""
+    if not os.path.lexists(out):
+        os.rename(new, out)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
+    try:
+        os.rename(out, aside / "old")
+        try:
+            os.rename(new, out)
+        except BaseException:
+            os.rename(aside / "old", out)
+            raise
+    except BaseException:
+        aside.rmdir()  # never with something in it: what was there is back, or stays in it
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Creates ``folder``; returns the folders that were missing, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
