@@ -6,6 +6,25 @@ __all__ = ["CODES"]
 
 # code -> (title, explanation with the usual ways out)
 CODES: dict[str, tuple[str, str]] = {
+    "artifact-damaged": (
+        "a model file is damaged",
+        "The file is truncated, or is not of the format that its name says. Fetch it again, or export the model again; "
+        "`manifest.json` beside it holds the sha256 that it should have."),
+    "artifact-does-not-load": (
+        "the runtime refuses the file",
+        "The runtime read the file but could not prepare it to run: the cause has its words, which usually name an "
+        "operator. Keep that operator float (`quantize.keep_float`), or use a newer runtime."),
+    "artifact-does-not-run": (
+        "the runtime failed while running the file",
+        "The file loads, but an operator failed on these inputs. Keep the operator that the cause names float "
+        "(`quantize.keep_float`), and check the inputs' values (token ids beyond the table, for example)."),
+    "artifact-inputs": (
+        "inputs do not fit the artifact",
+        "`edgekit inspect` prints the name, shape and dtype of every input. A quantised or channels-last artifact "
+        "takes values in its own dtype and layout."),
+    "artifact-missing": (
+        "there is no such model file",
+        "Check the path. Exported files lie in the output folder as model.tflite, model.pte and model.onnx."),
     "cache-unknown": (
         "no such stage or entry in the cache",
         "`edgekit cache ls` lists the stages and entries that the stage cache has. An entry is named by the first "
@@ -38,25 +57,75 @@ CODES: dict[str, tuple[str, str]] = {
         "a step took too long",
         "The step's process was stopped at its time limit. Raise the limit, or find what makes the model slow to "
         "convert: unrolled RNNs and re-parameterisable blocks that were not fused are the usual causes."),
+    "code-unknown": (
+        "no error code of that name",
+        "`edgekit explain` without a code lists all of them."),
     "converter-failed": (
         "a converter raised an error",
         "The error is the converter's own, shortened; its traceback is in the log that the error names. Often one "
         "operator of the model is not supported: the last lines of the log name it."),
+    "device-unknown": (
+        "no device of that name",
+        "A device is a profile that edgekit ships (`edgekit devices list`), named by its id, for example `pixel-8`. "
+        "The error names the nearest one."),
     "disk-full": (
         "the disk is full",
         "Nothing half-written was left behind. Free some space (`edgekit cache prune` empties the stage cache) and run "
         "the command again."),
+    "file-access": (
+        "a file or folder cannot be used",
+        "The operating system refused it: it is not there, it is of another kind, or you may not read or write it. "
+        "The cause has its own words."),
+    "file-exists": (
+        "a file is in the way",
+        "`edgekit init` never overwrites. Choose another name, or move the file away."),
+    "file-not-readable": (
+        "a file is no readable text",
+        "Recipes and device profiles are small UTF-8 text files. Check that the path is the one you meant and that "
+        "you may read it."),
     "format-not-installed": (
         "a format's packages are missing",
         "Each format is an extra of edgekit. Install it with the command that the error names, for example "
         "`pip install \"edgekit[onnx]\"`, or leave the format out of the recipe."),
+    "format-option": (
+        "a format does not know an option",
+        "`overrides` in the recipe passes options to one format. The error lists those that it knows."),
     "format-unknown": (
         "no format of that name",
         "Formats are tflite, executorch and onnx, and those that installed packages register as edgekit.formats."),
+    "installation-broken": (
+        "files that edgekit ships are missing",
+        "The recipes and device profiles lie inside the installed package. Install edgekit again."),
+    "internal": (
+        "edgekit itself failed",
+        "This is a fault of edgekit, not of your files. Run the command again with EDGEKIT_TRACEBACK=1 and report "
+        "what it prints, with the model's architecture if you can."),
+    "interrupted": (
+        "the command was interrupted",
+        "Nothing half-written stays: the output folder is published in one step at the end. Stages that were "
+        "finished are in the cache, so a second run takes them from there."),
+    "io-dtype": (
+        "integer inputs and outputs need integer activations",
+        "int8 and uint8 at the model's border only make sense where activations are stored as integers. Choose "
+        "w8a8-static, or set `io.dtype: float32`."),
     "keep-float-no-match": (
         "a keep_float pattern matches nothing",
         "Patterns in `quantize.keep_float` are module paths of the model (`features.3`), or shell patterns (`head.*`); "
         "each also covers everything below it. The error names the nearest paths."),
+    "key-duplicate": (
+        "a key stands twice",
+        "YAML would silently keep one of the two. Remove the one that you do not mean."),
+    "key-missing": (
+        "a key is missing",
+        "The file lacks something that has no default. `edgekit recipes schema` and `edgekit devices schema` print "
+        "what a file holds."),
+    "key-unknown": (
+        "no key of that name",
+        "Unknown keys are mistakes, because a misspelt setting would otherwise be silently left out. The error "
+        "names the nearest right key; docs/recipes.md lists all of them."),
+    "name-unknown": (
+        "no choice of that name",
+        "The value must be one of a fixed set of names. The error lists them and names the nearest one."),
     "not-writable": (
         "a folder cannot be written",
         "Access to the folder that the error names was refused. Choose an output folder that you may write to; for the "
@@ -68,13 +137,29 @@ CODES: dict[str, tuple[str, str]] = {
     "observer-unknown": (
         "no observer of that name",
         "Observers are minmax (all values), percentile (cuts the rarest 0.01 %) and mse (least expected error)."),
+    "out-of-memory": (
+        "there is not enough memory",
+        "Close other programs, export one format at a time (`--jobs 1`), or use a machine with more memory."),
     "output-not-edgekit": (
         "the output folder holds something else",
         "The folder exists, is not empty and has no manifest.json of edgekit's, so it is not replaced. Choose another "
         "folder, or empty it yourself."),
+    "package-missing": (
+        "a Python package is missing",
+        "`edgekit doctor` lists what each format needs and prints the command that adds it."),
     "plugin-duplicate": (
         "two plug-ins share a name",
         "Two installed packages register the same name, so neither can be chosen safely. Uninstall one of them."),
+    "profile-invalid": (
+        "a device profile has several mistakes",
+        "Each is listed with file, line and column. `edgekit devices validate FILE` checks a profile."),
+    "recipe-invalid": (
+        "a recipe has several mistakes",
+        "Each is listed with file, line and column. `edgekit recipes validate FILE` checks a recipe without doing "
+        "any work."),
+    "recipe-not-found": (
+        "no recipe of that name",
+        "Give a recipe's file, or the name of one that edgekit ships: `edgekit recipes list`."),
     "runtime-crashed": (
         "a runtime crashed on the artifact",
         "The format's runtime ended with a signal while it loaded or ran the artifact. The artifact is not usable as it "
@@ -89,4 +174,18 @@ CODES: dict[str, tuple[str, str]] = {
         "the format cannot do the scheme",
         "`edgekit recipes schemes` prints what each format can do, and why not. Choose another scheme, or leave the "
         "format out of the recipe's `formats`."),
+    "type-wrong": (
+        "a value is of the wrong type",
+        "Nothing is converted silently: a number stands without quotes, a list in brackets or with dashes, a "
+        "mapping as `key: value` lines."),
+    "usage": (
+        "the command does not take that",
+        "`edgekit --help` lists the verbs, and `edgekit VERB --help` what a verb takes."),
+    "value-wrong": (
+        "a value is out of its range or does not fit the rest",
+        "The error says what is right. docs/recipes.md lists every setting with its limits."),
+    "yaml-syntax": (
+        "the file is not plain YAML",
+        "Indent with spaces, never tabs; quote text that holds `: ` or begins with a special character; write "
+        "values out instead of using anchors, aliases and tags."),
 }

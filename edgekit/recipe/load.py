@@ -100,7 +100,7 @@ def find_recipe(ref: str | Path) -> Path:
 
 def list_recipes() -> dict[str, Path]:
     """The shipped recipes' files by name."""
-    return {path.stem: path for path in sorted(shipped_folder("recipes").glob("*.yaml"))}
+    return {path.stem: path for path in sorted(shipped_folder("recipes").glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def canonical(recipe: Recipe) -> dict[str, Any]:

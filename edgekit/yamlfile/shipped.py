@@ -16,6 +16,6 @@ def shipped_folder(name: str) -> Path:
     for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
-    raise EnvironmentProblem("broken-installation", f"the folder '{name}' that edgekit ships is not there",
+    raise EnvironmentProblem("installation-broken", f"the folder '{name}' that edgekit ships is not there",
                              cause=f"looked beside and inside {_PACKAGE}",
                              next="install edgekit again: pip install --force-reinstall edgekit")
