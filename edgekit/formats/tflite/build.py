@@ -1,0 +1,84 @@
+"""One export from beginning to end: convert, quantise, and say what stayed float."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from edgekit.contracts import Program, QuantPlan
+from edgekit.errors import UsageError
+from edgekit.formats.build import describe, refuse_unsupported
+from edgekit.formats.tflite.export import float_model
+from edgekit.formats.tflite.flatbuffer import read_graph
+from edgekit.formats.tflite.graph import op_graph
+from edgekit.formats.tflite.kinds import MOVES
+from edgekit.formats.tflite.quantize import Kept, quantize
+from edgekit.formats.tflite.schemes import SUPPORT
+from edgekit.types.artifact import Artifact, KeptFloat
+from edgekit.types.graph import OpGraph
+
+__all__ = ["build"]
+
+_BACKENDS = ("xnnpack",)
+_FLOATS = ("float32", "float16")
+
+
+def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: str) -> Artifact:
+    """Writes ``out`` and describes it; ``out`` appears whole or not at all. See ``contracts.Format.export``."""
+    refuse_unsupported(SUPPORT.get(plan.scheme.name), "tflite", plan.scheme.name)
+    cell = SUPPORT[plan.scheme.name]
+    _check(plan)
+    source = float_model(program, plan.io.layout, scratch)
+    part = out.with_name(out.name + ".part")
+    try:
+        if plan.scheme.name == "fp32":
+            shutil.copyfile(source, part)
+            kept = Kept()
+        else:
+            kept = quantize(source, plan, part, scratch)
+        graph = op_graph(part)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return describe("tflite", out, plan.scheme.name, cell.backend or "xnnpack", graph, graph.inputs, graph.outputs,
+                    runtime, _kept_float(source, kept, graph, plan, cell.covers), [*_notes(program), *kept.notes])
+
+
+def _check(plan: QuantPlan) -> None:
+    if plan.io.dtype != "float32" and plan.scheme.ranges != "static":
+        raise UsageError("io-dtype", f"{plan.io.dtype} inputs and outputs need a static scheme, not {plan.scheme.name}",
+                         cause="activations are float32 in this scheme", next="set `io.dtype: float32`")
+    for key, value in plan.options.items():
+        if key != "backend" or value not in _BACKENDS:
+            raise UsageError("format-option", f"tflite has no option {key}: {value}",
+                             cause=f"known: backend: {', '.join(_BACKENDS)}", next="remove it from `overrides.tflite`")
+
+
+def _kept_float(source: Path, kept: Kept, graph: OpGraph, plan: QuantPlan, covers: tuple[str, ...]
+                ) -> list[KeptFloat]:
+    """Operators of the finished file that are wider than the scheme asks, each with its reason and share."""
+    if not plan.scheme.quantized:
+        return []
+    before = read_graph(source)
+    reasons = {before.tensors[t].name: reason for index, reason in kept.reasons.items()
+               for t in before.ops[index].outputs}
+    total = graph.macs or 1
+    found = []
+    for op in graph.ops:
+        weights = [c for c in op.constants if c.role == "weight"]
+        wide_weights = sum(c.bytes for c in weights if c.dtype in _FLOATS) if op.kind in covers else 0
+        computes = plan.scheme.ranges == "static" and op.dtype in _FLOATS and op.kind not in MOVES and \
+            op.kind not in ("quantize", "dequantize", "embedding")
+        if not wide_weights and not computes:
+            continue
+        reason = reasons.get(op.outputs[0]) or f"ai-edge-quantizer has no {plan.scheme.name} form of {op.name}"
+        found.append(KeptFloat(op=op.name, where=op.outputs[0], reason=reason, bytes=wide_weights, macs=op.macs,
+                               macs_share=op.macs / total))
+    return found
+
+
+def _notes(program: Program) -> list[str]:
+    unrolled = sorted({str(n.target) for n in program.exported.graph.nodes
+                       if n.op == "call_function" and str(n.target).startswith(("aten.lstm", "aten.gru", "aten.rnn"))})
+    return [f"{', '.join(unrolled)}: unrolled over time, every step has operators of its own; the quantised file can "
+            "be as large as the float one"] if unrolled else []

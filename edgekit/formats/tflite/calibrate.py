@@ -1,0 +1,78 @@
+"""Activation ranges of the float .tflite, taken by edgekit's observers: the same statistic as every other format's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.contracts import Inputs, QuantPlan
+from edgekit.errors import ConversionError
+from edgekit.formats.tflite.flatbuffer import FileGraph
+from edgekit.formats.tflite.runtime import interpreter
+from edgekit.quantize.observers import make_observer
+
+__all__ = ["calibrate", "model_inputs"]
+
+# Operators whose result holds values of their first input only: it has that input's range.
+_SAME_VALUES = frozenset({"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS"})
+
+Ranges = dict[str, tuple[float, float]]
+
+
+def calibrate(path: Path, graph: FileGraph, plan: QuantPlan, scratch: Path) -> Ranges:
+    """(lo, hi) of every float activation by tensor name.
+
+    One sample is in memory at a time. Ranges are kept in ``scratch`` by the calibration inputs, observer and width,
+    so that a second export with other float rules reads them.
+    """
+    bits = 16 if plan.scheme.activations == "int16" else 8
+    kept = scratch / f"ranges-{_key(path, plan, bits)}.json"
+    if kept.exists():
+        return {name: (lo, hi) for name, (lo, hi) in json.loads(kept.read_text()).items()}
+    if not plan.calibration:
+        raise ConversionError("calibration-missing", f"{plan.scheme.name} needs calibration inputs and got none",
+                              next="define calibration() in the workload, or name data in `quantize.calibration`")
+    origin = {t: op.inputs[0] for op in graph.ops if op.name in _SAME_VALUES for t in op.outputs}
+    watched = [i for i, t in enumerate(graph.tensors) if t.dtype == "float32" and not t.constant and
+               i not in origin and (i in graph.makers or i in graph.inputs)]
+    observers = {i: make_observer(plan.observer) for i in watched}
+    loaded = interpreter(path, keep_values=True)
+    for sample in plan.calibration:
+        for index, value in zip(graph.inputs, model_inputs(graph, sample), strict=True):
+            loaded.set_tensor(index, value)
+        loaded.invoke()
+        for index, observer in observers.items():
+            observer.update(loaded.get_tensor(index))
+    ranges = {graph.tensors[i].name: o.range(bits, symmetric=bits == 16) for i, o in observers.items()}
+    for index, source in origin.items():
+        while source in origin:
+            source = origin[source]
+        if graph.tensors[source].name in ranges:
+            ranges[graph.tensors[index].name] = ranges[graph.tensors[source].name]
+    part = kept.with_suffix(".part")
+    part.write_text(json.dumps(ranges))
+    part.replace(kept)
+    return ranges
+
+
+def model_inputs(graph: FileGraph, sample: Inputs) -> list[np.ndarray]:
+    """One calibration sample in the float file's own dtypes and layout."""
+    arrays = []
+    for spec, tensor in zip(graph.input_specs(), sample, strict=True):
+        value = tensor.detach().numpy()
+        if spec.layout == "nhwc":
+            value = value.transpose(0, 2, 3, 1)
+        arrays.append(np.ascontiguousarray(value.astype(spec.dtype, copy=False)))
+    return arrays
+
+
+def _key(path: Path, plan: QuantPlan, bits: int) -> str:
+    digest = hashlib.sha256(f"{plan.observer} {bits} ".encode())
+    digest.update(path.read_bytes())
+    for sample in plan.calibration:
+        for tensor in sample:
+            digest.update(np.ascontiguousarray(tensor.detach().numpy()).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,103 @@
+"""From a Program to a float .tflite with named tensors, in the program's order of inputs and outputs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgekit.contracts import Program
+from edgekit.errors import ConversionError
+from edgekit.formats.build import needs_extra
+from edgekit.formats.tflite.arrange import arrange, output_nodes
+from edgekit.formats.tflite.flatbuffer import add_metadata, edit, save
+from edgekit.formats.tflite.naming import stack_entry
+
+__all__ = ["float_model"]
+
+
+def float_model(program: Program, layout: str, scratch: Path) -> Path:
+    """The float32 model as a file in ``scratch``, converted once and then reused.
+
+    Args:
+        layout: "nhwc" gives 4-D float inputs and 4-D outputs channels last; "nchw" leaves PyTorch's order.
+
+    Raises:
+        ConversionError: litert-torch cannot convert an operator of the program.
+        EnvironmentProblem: litert-torch is not installed.
+    """
+    path = scratch / f"float-{layout}.tflite"
+    if not path.exists():
+        scratch.mkdir(parents=True, exist_ok=True)
+        raw = scratch / f"raw-{layout}.tflite"
+        raw.write_bytes(_convert(program, layout))
+        model = edit(raw)
+        arrange(model, program)
+        add_metadata(model, _layouts(program, layout))
+        save(model, path)
+        raw.unlink()
+    return path
+
+
+def _convert(program: Program, layout: str) -> bytes:
+    with needs_extra("tflite"):
+        import litert_torch
+    module: torch.nn.Module = _tagged(program)
+    if layout == "nhwc":
+        inputs, outputs = _image_inputs(program), _image_outputs(program)
+        if inputs or outputs:
+            module = litert_torch.to_channel_last_io(module, inputs, outputs)
+    module.training = False  # an exported module refuses eval(); it is in eval mode already
+    example = tuple(x.permute(0, 2, 3, 1).contiguous() if layout == "nhwc" and i in _image_inputs(program) else x
+                    for i, x in enumerate(program.example))
+    shapes: Any = tuple({0: torch.export.Dim.DYNAMIC} for _ in example) if program.dynamic_batch else None
+    if shapes and layout == "nhwc":
+        shapes = (shapes,)  # the wrapper takes *args: one entry that holds all
+    try:
+        content: bytes = litert_torch.convert(module, example, dynamic_shapes=shapes).model_content()
+    except Exception as error:  # the converter raises whatever its stages raise
+        raise _explained(error, program) from error
+    return content
+
+
+def _tagged(program: Program) -> torch.nn.Module:
+    """The program as a module whose nodes carry their path and name where litert-torch looks for tensor names."""
+    module = program.exported.module()
+    for node in module.graph.nodes:
+        if node.op == "call_function":
+            source = program.sources.get(node.name)
+            node.meta["nn_module_stack"] = stack_entry(source.module if source else "", node.name)
+    return module
+
+
+def _explained(error: Exception, program: Program) -> ConversionError:
+    """The converter's error with the user's module that it is about, where the message names an operator."""
+    text = str(error)
+    found = re.search(r"(?:Lowering not found:|node)\s+%?([\w.]+)", text)
+    where = None
+    if found:
+        for node in program.exported.graph.nodes:
+            if found[1] in (node.name, str(node.target)):
+                where = str(program.sources.get(node.name) or "") or None
+                break
+    line = next((x.strip() for x in reversed(text.splitlines()) if x.strip()), type(error).__name__)
+    return ConversionError(
+        "converter-failed", f"litert-torch cannot convert {program.name} to .tflite", where=where,
+        cause=f"{type(error).__name__}: {line[:300]}",
+        next="replace the named operator by ones that litert-torch knows, or leave tflite out of `formats`")
+
+
+def _image_inputs(program: Program) -> list[int]:
+    return [i for i, x in enumerate(program.example) if x.ndim == 4 and x.is_floating_point()]
+
+
+def _image_outputs(program: Program) -> list[int]:
+    return [i for i, node in enumerate(output_nodes(program)) if node.meta["val"].ndim == 4]
+
+
+def _layouts(program: Program, layout: str) -> dict[str, Any]:
+    images, maps = set(_image_inputs(program)), set(_image_outputs(program))
+    return {"input_layouts": [layout if i in images else None for i in range(len(program.example))],
+            "output_layouts": [layout if i in maps else None for i in range(len(program.output_names))]}

@@ -1,0 +1,169 @@
+"""From the float .tflite to the scheme's, through ai-edge-quantizer, operator by operator where it must."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.contracts import FloatRule, QuantPlan
+from edgekit.errors import ConversionError
+from edgekit.formats.build import needs_extra
+from edgekit.formats.tflite.calibrate import calibrate
+from edgekit.formats.tflite.flatbuffer import FileGraph, OpRecord, read_graph
+from edgekit.formats.tflite.graph import op_kind
+from edgekit.formats.tflite.naming import node_of, source_of
+from edgekit.formats.tflite.runtime import interpreter
+from edgekit.quantize.rules import matches
+
+__all__ = ["Kept", "quantize"]
+
+# How ai-edge-quantizer is told each scheme: (method of Quantizer, its arguments) per operator it is meant for.
+# Embedding tables have no static kernel, so the static schemes store them in int8 and look rows up as floats.
+_Step = tuple[str, str, dict[str, Any]]
+_STATIC_TABLE: _Step = ("add_dynamic_config", "EMBEDDING_LOOKUP", {"num_bits": 8})
+_RECIPES: dict[str, tuple[_Step, ...]] = {
+    "fp16": (("add_weight_only_config", "*", {"num_bits": 16, "algorithm_key": "float_casting"}),),
+    "w8a8-static": (("add_static_config", "*", {"activation_num_bits": 8, "weight_num_bits": 8}), _STATIC_TABLE),
+    "w8a16-static": (("add_static_config", "*", {"activation_num_bits": 16, "weight_num_bits": 8}), _STATIC_TABLE),
+    "w8a8-dynamic": (("add_dynamic_config", "*", {"num_bits": 8}),),
+    "w8-weight-only": (("add_weight_only_config", "*", {"num_bits": 8}),),
+    "w4-weight-only": (("add_weight_only_config", "*", {"num_bits": 8}),
+                       *(("add_weight_only_config", op, {"num_bits": 4})
+                         for op in ("CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL"))),
+}
+_QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
+
+
+@dataclass
+class Kept:
+    """Operators left float: the float file's operator index -> why. ``notes`` are for the user."""
+
+    reasons: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def quantize(float_path: Path, plan: QuantPlan, out: Path, scratch: Path) -> Kept:
+    """Writes ``out`` (a file that LiteRT loads and runs) and returns which operators stayed float, and why.
+
+    Operators that the plan's rules name stay float; so does one that the quantizer fails on, or that LiteRT refuses
+    in the quantised file, with the tool's own message as the reason.
+
+    Raises:
+        ConversionError: nothing that fails can be told apart, or calibration inputs are missing.
+    """
+    graph = read_graph(float_path)
+    ranges = calibrate(float_path, graph, plan, scratch) if plan.scheme.needs_calibration else None
+    kept = Kept({op.index: rule.reason for op in graph.ops if (rule := _rule_for(graph, op, plan.keep_float))})
+
+    def attempt(floats: Mapping[int, str]) -> str | None:
+        return _attempt(float_path, graph, plan, ranges, floats, out)
+
+    failure = attempt(kept.reasons)
+    while failure:
+        culprit = _culprit(graph, kept.reasons, attempt)
+        if culprit is None or len(kept.reasons) >= len(graph.ops):
+            raise ConversionError("converter-failed", f"ai-edge-quantizer cannot make {plan.scheme.name} of this model",
+                                  cause=failure, next="choose another scheme, or leave tflite out of `formats`")
+        kept.reasons[culprit] = f"ai-edge-quantizer or LiteRT refuses it: {failure}"
+        kept.notes.append(f"{graph.ops[culprit].name} at {_scope(graph, graph.ops[culprit])} is kept float: {failure}")
+        failure = attempt(kept.reasons)
+    return kept
+
+
+def _rule_for(graph: FileGraph, op: OpRecord, rules: tuple[FloatRule, ...]) -> FloatRule | None:
+    name = _scope(graph, op)
+    source, kind, node = source_of(name), op_kind(graph, op), node_of(name)
+    return next((rule for rule in rules if matches(rule, source, kind, node)), None)
+
+
+def _culprit(graph: FileGraph, floats: Mapping[int, str], attempt: Callable[[Mapping[int, str]], str | None]
+             ) -> int | None:
+    """The first operator that makes quantisation fail, by halving: quantise a prefix only, and see whether it works."""
+    open_ops = [op.index for op in graph.ops if op.index not in floats]
+
+    def fails(count: int) -> bool:
+        return attempt({**floats, **dict.fromkeys(open_ops[count:], "")}) is not None
+
+    if fails(0) or not open_ops:
+        return None
+    low, high = 0, len(open_ops)  # works with `low` operators, fails with `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fails(middle) else (middle, high)
+    return open_ops[high - 1]
+
+
+def _attempt(float_path: Path, graph: FileGraph, plan: QuantPlan, ranges: Mapping[str, tuple[float, float]] | None,
+             floats: Mapping[int, str], out: Path) -> str | None:
+    """Quantises all but ``floats`` into ``out``; returns None, or why it failed."""
+    with needs_extra("tflite"):
+        from ai_edge_quantizer import quantizer as aeq
+    tool = aeq.Quantizer(str(float_path))
+    _recipe(tool, graph, plan, floats)
+    calibration = None if ranges is None else {
+        name: {"min": np.array([lo], np.float32), "max": np.array([hi], np.float32)}
+        for name, (lo, hi) in ranges.items()}
+    try:
+        result = tool.quantize(calibration, enable_progress_bar=False, enable_progress_report=False)
+    except Exception as error:  # noqa: BLE001 - whatever it raises becomes the named reason of one operator
+        return _line(error)
+    out.write_bytes(bytes(result.quantized_model))
+    try:
+        loaded = interpreter(out)
+        for detail in loaded.get_input_details():
+            loaded.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
+        loaded.invoke()
+    except ConversionError as error:
+        return error.cause or error.message
+    except RuntimeError as error:
+        return _line(error)
+    return None
+
+
+def _recipe(tool: Any, graph: FileGraph, plan: QuantPlan, floats: Mapping[int, str]) -> None:
+    from ai_edge_quantizer import qtyping
+
+    names = qtyping.TFLOperationName
+    for method, operation, settings in _RECIPES[plan.scheme.name]:
+        getattr(tool, method)(regex=".*", operation_name=names(operation), **settings)
+    by_name: dict[str, list[str]] = {}
+    for index in floats:
+        op = graph.ops[index]
+        name = _QUANTIZER_NAMES.get(op.name, op.name)
+        if name in names.__members__:
+            by_name.setdefault(name, []).append(re.escape(_scope(graph, op)))
+    for name, scopes in by_name.items():  # one expression an operator name: Python caches only so many
+        tool.update_quantization_recipe(f"^(?:{'|'.join(scopes)});", names(name), algorithm_key="no_quantize")
+    if plan.scheme.ranges == "static":
+        _borders(tool, plan)
+
+
+def _borders(tool: Any, plan: QuantPlan) -> None:
+    """What the file's own inputs and outputs are: the quantizer would make them int8 (or int16) by default."""
+    from ai_edge_quantizer import qtyping
+
+    for border in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
+        if plan.io.dtype == "float32":
+            tool.update_quantization_recipe("^.*", border, algorithm_key="no_quantize")
+            continue
+        unsigned = plan.io.dtype == "uint8"
+        tool.update_quantization_recipe("^.*", border, qtyping.OpQuantizationConfig(
+            activation_tensor_config=qtyping.TensorQuantizationConfig(
+                num_bits=8, symmetric=False,
+                dtype=qtyping.TensorDataType.UINT if unsigned else qtyping.TensorDataType.INT),
+            weight_tensor_config=qtyping.TensorQuantizationConfig(
+                num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE),
+            compute_precision=qtyping.ComputePrecision.INTEGER))
+
+
+def _scope(graph: FileGraph, op: OpRecord) -> str:
+    return graph.tensors[op.outputs[0]].name if op.outputs else op.name
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
