@@ -17,7 +17,7 @@ class Network:
     family: str
     build: Callable[[], nn.Module]
     task: Callable[[], tasks.Task]
-    steps: int = 400
+    steps: int = 200
     rate: float = 2e-3
 
 
@@ -27,7 +27,7 @@ def _digits(size: int) -> Callable[[], tasks.Task]:
 
 ZOO: dict[str, Network] = {
     "mobilenet_v1": Network("cnn", hub.mobilenet_v1, _digits(64)),
-    "mobilenet_v2": Network("cnn", hub.mobilenet_v2, _digits(64), 600),
+    "mobilenet_v2": Network("cnn", hub.mobilenet_v2, _digits(64), 250),
     "inverted_relu6": Network("cnn", lambda: vision.inverted_net(nn.ReLU6, False), _digits(32)),
     "inverted_se_hardswish": Network("cnn", lambda: vision.inverted_net(nn.Hardswish, True), _digits(32)),
     "shufflenet": Network("cnn", vision.shufflenet, _digits(32)),
@@ -37,22 +37,22 @@ ZOO: dict[str, Network] = {
     "densenet": Network("cnn", vision.densenet, _digits(32)),
     "resnet": Network("cnn", hub.resnet, _digits(64)),
     "regnet": Network("cnn", hub.regnet, _digits(64)),
-    "efficientnet": Network("cnn", hub.efficientnet, _digits(64), 600),
+    "efficientnet": Network("cnn", hub.efficientnet, _digits(64), 250),
     "convnext": Network("cnn", hub.convnext, _digits(64)),
-    "unet": Network("dense", vision.UNet, tasks.masks, 200),
-    "pyramid": Network("dense", vision.FeaturePyramidSegmenter, tasks.masks, 300),
-    "segformer": Network("dense", hub.segformer, tasks.masks, 300, 1e-3),
-    "detector": Network("dense", vision.Detector, tasks.boxes, 800),
-    "vit": Network("attention", hub.vit, _digits(32), 600, 1e-3),
-    "swin": Network("attention", hub.swin, _digits(32), 500, 1e-3),
-    "mobilevit": Network("attention", hub.mobilevit, _digits(64), 300, 1e-3),
+    "unet": Network("dense", vision.UNet, tasks.masks, 120),
+    "pyramid": Network("dense", vision.FeaturePyramidSegmenter, tasks.masks, 150),
+    "segformer": Network("dense", hub.segformer, tasks.masks, 200, 2e-3),
+    "detector": Network("dense", vision.Detector, tasks.boxes, 400),
+    "vit": Network("attention", hub.vit, _digits(32), 350, 1e-3),
+    "swin": Network("attention", hub.swin, _digits(32), 400, 1e-3),
+    "mobilevit": Network("attention", hub.mobilevit, _digits(64), 200, 1e-3),
     "conv_attention": Network("attention", vision.ConvAttention, _digits(32), 400, 1e-3),
-    "bert": Network("text", hub.bert, tasks.tokens, 600, 1e-3),
-    "distilbert": Network("text", hub.distilbert, tasks.tokens, 600, 1e-3),
-    "mobilebert": Network("text", hub.mobilebert, tasks.tokens, 900, 1e-3),
-    "gpt2": Network("text", hub.gpt2, tasks.next_token, 500, 1e-3),
+    "bert": Network("text", hub.bert, tasks.tokens, 350, 1e-3),
+    "distilbert": Network("text", hub.distilbert, tasks.tokens, 350, 1e-3),
+    "mobilebert": Network("text", hub.mobilebert, tasks.tokens, 400, 1e-3),
+    "gpt2": Network("text", hub.gpt2, tasks.next_token, 400, 1e-3),
     "wave_1d": Network("sound", vision.WaveNet1d, tasks.sound_wave),
     "depthwise_2d": Network("sound", vision.depthwise_sound, tasks.sound_image),
-    "lstm": Network("recurrent", lambda: vision.Recurrent(nn.LSTM), tasks.motion, 800, 5e-3),
-    "gru": Network("recurrent", lambda: vision.Recurrent(nn.GRU), tasks.motion, 800, 5e-3),
+    "lstm": Network("recurrent", lambda: vision.Recurrent(nn.LSTM), tasks.motion, 500, 5e-3),
+    "gru": Network("recurrent", lambda: vision.Recurrent(nn.GRU), tasks.motion, 500, 5e-3),
 }
