@@ -40,11 +40,13 @@ def _image(model: str, config: str, **settings: Any) -> nn.Module:
 
 
 def mobilenet_v1() -> nn.Module:
-    return _image("MobileNetV1ForImageClassification", "MobileNetV1Config", depth_multiplier=0.25, image_size=SIZE)
+    return _image("MobileNetV1ForImageClassification", "MobileNetV1Config", depth_multiplier=0.25, image_size=SIZE,
+                  classifier_dropout_prob=0.1)
 
 
 def mobilenet_v2() -> nn.Module:
-    return _image("MobileNetV2ForImageClassification", "MobileNetV2Config", depth_multiplier=0.35, image_size=SIZE)
+    return _image("MobileNetV2ForImageClassification", "MobileNetV2Config", depth_multiplier=0.35, image_size=SIZE,
+                  classifier_dropout_prob=0.1)
 
 
 def resnet() -> nn.Module:
@@ -59,7 +61,7 @@ def regnet() -> nn.Module:
 
 def efficientnet() -> nn.Module:
     return _image("EfficientNetForImageClassification", "EfficientNetConfig", image_size=SIZE, width_coefficient=0.35,
-                  depth_coefficient=0.5, hidden_dim=448)
+                  depth_coefficient=0.5, hidden_dim=448, dropout_rate=0.1)
 
 
 def convnext() -> nn.Module:

@@ -13,7 +13,7 @@ from torch import nn
 from coverage import hub, tasks, vision
 from coverage.zoo import ZOO
 
-BATCH = 64
+BATCH = 48
 
 
 def _key(name: str) -> str:
@@ -54,6 +54,9 @@ def _fit(module: nn.Module, task: tasks.Task, steps: int, rate: float) -> None:
     optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     generator = torch.Generator().manual_seed(1)
+    for child in module.modules():
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            child.momentum = 0.1  # some configurations forget all but the last batch
     module.train()
     for _ in range(steps):
         rows = torch.randint(0, len(task.train[0]), (BATCH,), generator=generator)
