@@ -1,0 +1,158 @@
+"""The export report as one HTML file: no network, no scripts, light and dark, readable on a phone and on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from edgekit.report import facts
+from edgekit.report.bars import bars
+from edgekit.report.facts import Status
+from edgekit.types.report import ArtifactReport, ExportReport
+
+__all__ = ["render"]
+
+_CLASSES = {True: "good", False: "bad", None: "open"}
+
+
+class Html(str):
+    """Text that is HTML already; everything else is escaped."""
+
+
+Row = Sequence[str | Status]
+
+
+def render(report: ExportReport) -> str:
+    """The whole page. Every text that comes from outside is escaped."""
+    style = (files("edgekit.report") / "report.css").read_text(encoding="utf-8")
+    title = f"{report.workload.get('name', 'model')} by {report.recipe.get('name', 'recipe')}"
+    sections = [_head(report, title), _artifacts(report), _pictures(report), _budget(report), _failures(report),
+                *(_details(one) for one in report.artifacts), _passes(report), _provenance(report), _stages(report)]
+    return (f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+            + "\n".join(filter(None, sections)) + "\n</main>\n</body>\n</html>\n")
+
+
+def _head(report: ExportReport, title: str) -> str:
+    end, device = facts.outcome(report), report.device or {}
+    lines = [f"<p>Device {escape(str(device.get('name') or device.get('id')))}</p>"] if device else []
+    lines += [f'<p class="warning">{escape(w)}</p>' for w in report.warnings]
+    return f"<h1>{escape(title)}</h1>\n<p>{_mark(end)} (exit status {report.exit_status})</p>\n" + "\n".join(lines)
+
+
+def _artifacts(report: ExportReport) -> str:
+    if not report.artifacts:
+        return ""
+    rows: list[Row] = []
+    for one in report.artifacts:
+        artifact, kept = one.artifact, one.artifact.kept_float
+        rows.append([
+            artifact.format, f"{artifact.scheme}, {artifact.backend}", facts.size(artifact),
+            facts.dtypes(artifact.weight_bytes_by_dtype), f"{artifact.macs / 1e6:.2f} M",
+            facts.percent(artifact.macs_delegated_share),
+            f"{facts.sqnr(one.fidelity)} over {one.fidelity.inputs} inputs", facts.metric(one.fidelity),
+            f"{len(kept)} named, {facts.percent(sum(k.macs_share for k in kept))} of MACs" if kept else "none",
+            facts.status(report, one)])
+    return _section("Artifacts", _table(("format", "scheme", "size", "weights", "MACs", "delegated MACs", "SQNR",
+                                         "metric, float → artifact", "kept float", "status"), rows))
+
+
+def _pictures(report: ExportReport) -> str:
+    if not report.artifacts:
+        return ""
+    sizes = [(one.artifact.format, one.artifact.bytes / 1e6, facts.megabytes(one.artifact.bytes))
+             for one in report.artifacts]
+    sqnrs = [(one.artifact.format, one.fidelity.sqnr_db, facts.sqnr(one.fidelity)) for one in report.artifacts]
+    floor = next((line.limit for line in report.budget if line.name == "min_sqnr_db"), None)
+    limit = next((line.limit for line in report.budget if line.name == "size_mb"), None)
+    return ('<div class="pictures">' + bars("File size, MB (10^6 bytes)", sizes, limit=limit)
+            + bars("SQNR against the float model, dB", sqnrs, limit=floor) + "</div>")
+
+
+def _budget(report: ExportReport) -> str:
+    rows: list[Row] = [[facts.budget_name(b), b.artifact or "all", f"{b.limit:g} {b.unit}",
+                        "" if b.value is None else f"{b.value:.4g} {b.unit}", facts.verdict(b), b.note or ""]
+                       for b in report.budget]
+    return _section("Budget", _table(("budget", "format", "limit", "value", "", "note"), rows)) if rows else ""
+
+
+def _failures(report: ExportReport) -> str:
+    blocks = []
+    for failure in report.failures:
+        error = failure.error
+        rows = [[key, str(error[key])] for key in ("where", "cause", "next") if error.get(key)]
+        blocks.append(f"<h3>{escape(failure.format)}: {escape(str(error.get('message')))} "
+                      f"<code>{escape(str(error.get('code')))}</code></h3>" + _table((), rows))
+    return _section("Failed", "\n".join(blocks)) if blocks else ""
+
+
+def _details(one: ArtifactReport) -> str:
+    a, f = one.artifact, one.fidelity
+    rows = [("file", f"{a.path}, {facts.size(a)}"), ("sha256", a.sha256), ("runtime", a.runtime),
+            ("fidelity", f"SQNR {facts.sqnr(f)}, cosine {f.cosine:.6f}, max abs {f.max_abs:.4g}"
+                         f"{'' if f.top1_agreement is None else f', top-1 agreement {100 * f.top1_agreement:.1f} %'}"
+                         f" (measured, {f.inputs} inputs: {f.input_source})"),
+            ("inputs", _lines(map(facts.tensor, a.inputs))), ("outputs", _lines(map(facts.tensor, a.outputs))),
+            ("latency", _lines(map(facts.latency, one.latencies))), ("memory", _lines(map(facts.memory, one.memory))),
+            ("kept float", _lines(facts.kept_float(a))), ("not delegated", _lines(facts.not_delegated(a))),
+            ("notes", _lines(a.notes)), ("problems", _lines(one.problems))]
+    return _section(a.format, _table((), [[name, text] for name, text in rows if text]))
+
+
+def _passes(report: ExportReport) -> str:
+    rows = [[p.name, facts.settings(p.settings), _lines(facts.change(p.changed))] for p in report.passes]
+    return _section("Compression", _table(("pass", "settings", "changed"), rows)) if rows else ""
+
+
+def _provenance(report: ExportReport) -> str:
+    rows = [[key, _plain(value)] for key, value in report.workload.items() if value is not None]
+    return (_fold("Workload", _table((), rows))
+            + _fold("Recipe", _table((), [[k, _plain(v)] for k, v in report.recipe.items() if v is not None]))
+            + _fold("Tools", _table((), [[name, version] for name, version in sorted(report.tools.items())])))
+
+
+def _stages(report: ExportReport) -> str:
+    rows = [[s.name, f"{s.seconds:.2f} s", "cached" if s.cached else "", facts.megabytes(s.peak_rss_bytes)]
+            for s in report.stages]
+    return _fold("Stages", _table(("stage", "wall time, measured", "", "peak memory of its process"), rows))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return facts.settings(value)
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(_plain, value))
+    return str(value)
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section>\n<h2>{escape(title)}</h2>\n{body}\n</section>"
+
+
+def _fold(title: str, body: str) -> str:
+    return f"<details>\n<summary>{escape(title)}</summary>\n{body}\n</details>\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Row]) -> str:
+    """A table that scrolls sideways by itself on a narrow screen; without ``head`` its first column names the rows."""
+    top = f"<thead><tr>{''.join(f'<th scope=col>{escape(h)}</th>' for h in head)}</tr></thead>" if head else ""
+    body = "\n".join(f"<tr><th scope=row>{_cell(first)}</th>{''.join(f'<td>{_cell(c)}</td>' for c in rest)}</tr>"
+                     for first, *rest in rows)
+    return f'<div class="scroll"><table>{top}<tbody>\n{body}\n</tbody></table></div>'
+
+
+def _cell(value: str | Status) -> str:
+    if isinstance(value, Status):
+        return _mark(value)
+    return value if isinstance(value, Html) else escape(value)
+
+
+def _mark(value: Status) -> str:
+    return f'<span class="{_CLASSES[value.good]}">{escape(value.text)}</span>'
+
+
+def _lines(items: Iterable[str]) -> Html:
+    return Html("<br>".join(escape(item) for item in items))
