@@ -1,6 +1,7 @@
 """The tools' documented default flows, as their own guides show them, with 64 calibration inputs.
 
-Each function runs in a child process of its own, because some of these flows crash.
+Each flow takes the module, its example inputs and calibration inputs, and writes one file. They run in child
+processes, because some of them crash.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from coverage.training import trained
 from coverage.workload import CALIBRATION
 from coverage.zoo import ZOO
 
+Inputs = tuple[torch.Tensor, ...]
 
-def _parts(name: str, checkpoints: Path) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...], list[Any]]:
+
+def _parts(name: str, checkpoints: Path) -> tuple[torch.nn.Module, Inputs, list[Inputs]]:
     task = ZOO[name].task()
     example = tuple(t[:1] for t in task.train)
     samples = [tuple(t[i:i + 1] for t in task.train) for i in range(CALIBRATION)]
     return trained(name, checkpoints), example, samples
 
 
-def onnx(name: str, checkpoints: Path, int8: bool, out: Path) -> None:
+def onnx(module: torch.nn.Module, example: Inputs, samples: list[Inputs], int8: bool, out: Path) -> None:
     """torch.onnx.export(dynamo=True); quant_pre_process and quantize_static in QDQ, per channel."""
-    module, example, samples = _parts(name, checkpoints)
     float_file = out.with_suffix(".float.onnx") if int8 else out
     torch.onnx.export(module, example, dynamo=True).save(str(float_file))
     if not int8:
@@ -49,7 +51,7 @@ def onnx(name: str, checkpoints: Path, int8: bool, out: Path) -> None:
     quantize_static(str(prepared), str(out), Reader(), quant_format=QuantFormat.QDQ, per_channel=True)
 
 
-def executorch(name: str, checkpoints: Path, int8: bool, out: Path) -> None:
+def executorch(module: torch.nn.Module, example: Inputs, samples: list[Inputs], int8: bool, out: Path) -> None:
     """torch.export; PT2E with the XNNPACKQuantizer; to_edge_transform_and_lower with the XNNPACK partitioner."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
@@ -58,7 +60,6 @@ def executorch(name: str, checkpoints: Path, int8: bool, out: Path) -> None:
     )
     from executorch.exir import to_edge_transform_and_lower
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-    module, example, samples = _parts(name, checkpoints)
     program = torch.export.export(module, example)
     if int8:
         quantizer = XNNPACKQuantizer()
@@ -71,10 +72,9 @@ def executorch(name: str, checkpoints: Path, int8: bool, out: Path) -> None:
     out.write_bytes(lowered.to_executorch().buffer)
 
 
-def tflite(name: str, checkpoints: Path, int8: bool, out: Path) -> None:
+def tflite(module: torch.nn.Module, example: Inputs, samples: list[Inputs], int8: bool, out: Path) -> None:
     """litert_torch.convert; ai-edge-quantizer's static_wi8_ai8 recipe."""
     import litert_torch
-    module, example, samples = _parts(name, checkpoints)
     float_file = out.with_suffix(".float.tflite") if int8 else out
     litert_torch.convert(module, example).export(str(float_file))
     if not int8:
@@ -139,6 +139,6 @@ _RUNNERS = {"onnx": _run_onnx, "executorch": _run_executorch, "tflite": _run_tfl
 def export_and_run(format_name: str, name: str, checkpoints: Path, int8: bool, out: Path,
                    items: int) -> list[np.ndarray]:
     """The whole default flow and its answers to the first ``items`` test items (child process target)."""
-    FLOWS[format_name](name, checkpoints, int8, out)
+    FLOWS[format_name](*_parts(name, checkpoints), int8, out)
     test = [t[:items].numpy() for t in ZOO[name].task().test]
     return [np.concatenate(column) for column in run(format_name, out, test)]

@@ -1,0 +1,143 @@
+"""How long an export takes: edgekit with verification beside the tools' documented default flows, in one run.
+
+MobileNetV2 1.0 224, int8 static, 32 calibration inputs. Every flow runs in a fresh process; wall seconds and peak
+resident memory, summed over its live processes, are medians of three.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from bench import arguments, claim, note, publish
+
+HERE = Path(__file__).parent
+RECIPE = """name: bench-export
+formats: [{formats}]
+quantize:
+  scheme: w8a8-static
+  calibration: {{samples: 32}}
+fidelity: {{min_sqnr_db: 0, widen: "off"}}
+budget: {{size_mb: {size}}}
+"""
+FORMATS = ("tflite", "executorch", "onnx")
+
+
+def watch(command: list[str], env: dict[str, str], log: Path) -> tuple[float, int, int]:
+    """Runs a command: (wall seconds, peak bytes over it and its children, exit status)."""
+    began, peak = time.monotonic(), 0
+    with log.open("ab") as file:
+        process = psutil.Popen(command, env=env, stdout=file, stderr=file, cwd=HERE)
+        ended = threading.Event()
+
+        def sample() -> None:
+            nonlocal peak
+            while not ended.wait(0.1):
+                total = 0
+                for member in [process, *_children(process)]:
+                    try:
+                        total += member.memory_info().rss
+                    except psutil.NoSuchProcess:
+                        continue
+                peak = max(peak, total)
+
+        thread = threading.Thread(target=sample)
+        thread.start()
+        status = process.wait()
+        ended.set()
+        thread.join()
+    return time.monotonic() - began, peak, status
+
+
+def _children(process: psutil.Popen) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def default_flow(fmt: str, folder: Path) -> tuple[list[str], Path]:
+    """The command of a default flow, and the artifact it writes."""
+    artifact = folder / f"default.{fmt}"
+    return [sys.executable, str(HERE / "export_defaults.py"), fmt, str(artifact)], artifact
+
+
+def edgekit_flow(formats: tuple[str, ...], folder: Path, size: float = 9.0) -> list[str]:
+    recipe = folder / f"recipe-{size}.yaml"
+    recipe.write_text(RECIPE.format(formats=", ".join(formats), size=size))
+    return [sys.executable, "-m", "edgekit.cli.main", "export", str(HERE / "export_model.py"), "--recipe", str(recipe),
+            "-o", str(folder / "out")]
+
+
+def _run(name: str, command: list[str], cache: Path, log: Path) -> dict[str, Any]:
+    seconds, peak, status = watch(command, {**os.environ, "EDGEKIT_CACHE": str(cache)}, log)
+    note(f"{name}: {seconds:.1f} s, {peak / 1e6:.0f} MB, exit {status}")
+    if status not in (0, 1):
+        raise SystemExit(f"{name} failed: {log.read_text(errors='replace')[-2000:]}")
+    return {"flow": name, "seconds": seconds, "peak_bytes": peak}
+
+
+def _sqnr(fmt: str, artifact: Path) -> float:
+    """SQNR of a default flow's artifact, by the same inputs that edgekit's report uses."""
+    out = subprocess.run([sys.executable, str(HERE / "export_defaults.py"), "sqnr", fmt, str(artifact)],
+                         capture_output=True, text=True, check=True, cwd=HERE)
+    return float(out.stdout.strip().splitlines()[-1])
+
+
+def once(folder: Path, quick: bool) -> list[dict[str, Any]]:
+    """One round of every flow, each from a cold cache."""
+    log, rows = folder / "log.txt", []
+    formats = ("onnx",) if quick else FORMATS
+    for fmt in formats:
+        command, artifact = default_flow(fmt, folder)
+        rows.append(_run(f"default {fmt}", command, folder / "none", log) | {"sqnr_db": _sqnr(fmt, artifact)})
+    for fmt in formats:
+        single = folder / f"one-{fmt}"
+        single.mkdir()
+        row = _run(f"edgekit {fmt}", edgekit_flow((fmt,), single), single / "cache", log)
+        report = json.loads((single / "out" / "report.json").read_text())
+        rows.append(row | {"sqnr_db": report["artifacts"][0]["fidelity"]["sqnr_db"], "stages": report["stages"]})
+    rows.append(_run("edgekit all", edgekit_flow(formats, folder), folder / "cache", log))
+    rows.append(_run("edgekit all, budget changed", edgekit_flow(formats, folder, size=8.0), folder / "cache", log))
+    return rows
+
+
+def main() -> None:
+    args = arguments(__doc__).parse_args()
+    rounds: list[list[dict[str, Any]]] = []
+    for _ in range(1 if args.quick else 3):
+        with tempfile.TemporaryDirectory(prefix="bench-export-") as folder:
+            rounds.append(once(Path(folder), args.quick))
+    rows = [{**same[0], "seconds": statistics.median(r["seconds"] for r in same),
+             "peak_bytes": statistics.median(r["peak_bytes"] for r in same),
+             "rounds": [r["seconds"] for r in same]} for same in zip(*rounds, strict=True)]
+    by = {r["flow"]: r for r in rows}
+    defaults = [r for r in rows if r["flow"].startswith("default")]
+    everything = by["edgekit all"]
+    claims = [
+        claim("all formats with verification / the default flows one after the other",
+              everything["seconds"] / sum(r["seconds"] for r in defaults), "ratio", "<=", 0.6),
+        claim("second run with a changed budget / first run",
+              by["edgekit all, budget changed"]["seconds"] / everything["seconds"], "ratio", "<=", 0.1),
+        claim("peak memory / the largest default flow's",
+              everything["peak_bytes"] / max(r["peak_bytes"] for r in defaults), "ratio", "<=", 2.0),
+    ]
+    if "default executorch" in by:
+        theirs, ours = by["default executorch"], by["edgekit executorch"]
+        claims += [claim("ExecuTorch int8 / its default flow", ours["seconds"] / theirs["seconds"], "ratio", "<=", 0.65),
+                   claim("ExecuTorch int8 SQNR over the default flow's", ours["sqnr_db"] - theirs["sqnr_db"], "dB",
+                         ">=", 0.0)]
+    publish("export", claims, rows, args.out)
+
+
+if __name__ == "__main__":
+    main()
