@@ -60,6 +60,30 @@ CODES: dict[str, tuple[str, str]] = {
     "code-unknown": (
         "no error code of that name",
         "`edgekit explain` without a code lists all of them."),
+    "compress-cannot-trace": (
+        "the dependencies between channels cannot be traced",
+        "Structured pruning has to know which layers share a channel, and the tracer could not follow the model's "
+        "forward. Simplify reshapes and branches there, or use the pass `unstructured`, which needs no trace."),
+    "compress-failed": (
+        "a compression pass could not finish",
+        "Each group of channels can be removed alone, but not all of them together. A lower `ratio` removes "
+        "fewer."),
+    "compress-no-train-data": (
+        "a compression pass needs training data",
+        "Fine-tuning (and importance `taylor`) needs `train_data()` in the workload: a function that returns a "
+        "fresh iterable of `(inputs, target)` batches at each call. `train: {epochs: 0}` prunes without fine- "
+        "tuning."),
+    "compress-not-reached": (
+        "a compression pass did not do what was asked",
+        "The result was checked and is not as small or as sparse as the settings ask. The cause in the error says "
+        "by how much."),
+    "compress-nothing-to-cut": (
+        "a compression pass has nothing to remove",
+        "The model has no layer that the pass can work on, or the settings round the amount to nothing. The error "
+        "lists the reason of each group of layers."),
+    "compress-unknown": (
+        "no compression pass of that name",
+        "Passes are structured and unstructured, and those that installed packages register as edgekit.compress."),
     "converter-failed": (
         "a converter raised an error",
         "The error is the converter's own, shortened; its traceback is in the log that the error names. Often one "
@@ -174,6 +198,21 @@ CODES: dict[str, tuple[str, str]] = {
         "the format cannot do the scheme",
         "`edgekit recipes schemes` prints what each format can do, and why not. Choose another scheme, or leave the "
         "format out of the recipe's `formats`."),
+    "train-loss-not-finite": (
+        "training diverged",
+        "The loss became NaN or infinite. Lower `train.lr`, and check the named batch for NaN, infinite values or "
+        "targets out of range."),
+    "train-no-data": (
+        "train_data() gave no batch",
+        "train_data() is called once an epoch and must return a fresh iterable each time; a generator object kept "
+        "in a variable is empty the second time."),
+    "train-nothing-trainable": (
+        "no parameter can be trained",
+        "Every parameter has requires_grad=False. Set it on what should train, or train 0 epochs."),
+    "train-step-failed": (
+        "a training step failed",
+        "The batch does not fit the model or the loss. train_data() yields (inputs, target): inputs like "
+        "example_inputs(), and a target that cross-entropy or the workload's loss(outputs, target) takes."),
     "type-wrong": (
         "a value is of the wrong type",
         "Nothing is converted silently: a number stands without quotes, a list in brackets or with dashes, a "

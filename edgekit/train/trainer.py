@@ -15,7 +15,7 @@ from torch import nn
 from edgekit.errors import EdgekitError, WorkloadError
 from edgekit.train.settings import TrainSettings
 
-__all__ = ["Batches", "Loss", "TrainResult", "cross_entropy", "fit"]
+__all__ = ["Batches", "Loss", "TrainResult", "accumulate_gradients", "cross_entropy", "fit"]
 
 # Called once an epoch; yields (inputs, target), inputs being one tensor or a tuple of the model's positional inputs.
 Batches = Callable[[], Iterable[tuple[Any, Any]]]
@@ -44,7 +44,9 @@ class TrainResult:
     seconds: float
 
     def numbers(self) -> dict[str, float]:
-        """The same as plain numbers, keys prefixed ``train_``, for a pass's report."""
+        """The same as plain numbers, keys prefixed ``train_``, for a pass's report; empty where nothing ran."""
+        if not self.epochs:
+            return {}
         return {f"train_{key}": float(value) for key, value in asdict(self).items()}
 
 
@@ -96,6 +98,17 @@ def fit(module: nn.Module, batches: Batches, loss: Loss | None, settings: TrainS
     return TrainResult(settings.epochs, steps, *ends, seconds=time.perf_counter() - started)
 
 
+def accumulate_gradients(module: nn.Module, batches: Batches, loss: Loss | None, count: int, seed: int = 0) -> None:
+    """Adds the gradients of the first ``count`` batches to the parameters' ``grad``, in the module's present mode."""
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        step = 0
+        for step, batch in enumerate(itertools.islice(batches(), count), start=1):
+            torch.autograd.backward(_loss_of(module, batch, loss or cross_entropy, 0, step))
+    if not step:
+        raise _no_data()
+
+
 def cross_entropy(outputs: Any, target: Any) -> torch.Tensor:
     """The default loss: cross-entropy of the first output (logits, NxC) against class indices (N)."""
     logits = outputs[0] if isinstance(outputs, tuple | list) else outputs
@@ -119,16 +132,20 @@ def _epoch(module: nn.Module, batches: Batches, loss: Loss, settings: TrainSetti
             group["lr"] = settings.lr * _SCHEDULES[settings.schedule](done)
         value = _loss_of(module, batch, loss, epoch, step)
         optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        torch.autograd.backward(value)
         optimizer.step()
         if after_step is not None:
             after_step()
         total += value.item()
     if not step:
-        raise WorkloadError("train-no-data", "train_data() yielded no batch", where="train_data()",
-                            cause="the iterable was empty; an exhausted generator yields nothing the second time",
-                            next="let train_data() return a fresh iterable at each call")
+        raise _no_data()
     return total / step, step
+
+
+def _no_data() -> WorkloadError:
+    return WorkloadError("train-no-data", "train_data() yielded no batch", where="train_data()",
+                         cause="the iterable was empty; an exhausted generator yields nothing the second time",
+                         next="let train_data() return a fresh iterable at each call")
 
 
 def _loss_of(module: nn.Module, batch: Any, loss: Loss, epoch: int, step: int) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""Compression passes, one a file, found by name through ``registry``."""
