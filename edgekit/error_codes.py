@@ -29,6 +29,22 @@ CODES: dict[str, tuple[str, str]] = {
         "no such stage or entry in the cache",
         "`edgekit cache ls` lists the stages and entries that the stage cache has. An entry is named by the first "
         "digits of its key."),
+    "calibration-broken": (
+        "a calibration file cannot be read",
+        "An .npz must hold plain arrays of numbers (no Python objects) and images must be whole PNG, JPEG or BMP "
+        "files. Write the file again, or take it out of the folder."),
+    "calibration-dtype": (
+        "a calibration sample has another dtype",
+        "Calibration samples have the dtype of the example inputs: float32 for images and signals, the model's "
+        "integer type for token ids."),
+    "calibration-empty": (
+        "there are no calibration samples",
+        "calibration() yielded nothing, or the .npz or folder holds less than one sample. 100 to 500 typical inputs "
+        "calibrate well."),
+    "calibration-keys": (
+        "calibration data does not match the model's inputs",
+        "An .npz has one array an input, named like the input, with the samples in its first dimension. A folder of "
+        "images serves models with one image input."),
     "calibration-missing": (
         "a static scheme has no calibration inputs",
         "Static activation scales come from representative inputs. Define `calibration()` in the workload, name an "
@@ -37,6 +53,52 @@ CODES: dict[str, tuple[str, str]] = {
         "a calibration value is NaN",
         "Ranges cannot be taken from NaN. Check the calibration inputs for NaN or missing values, and that the float "
         "model gives finite outputs on each of them."),
+    "calibration-no-preprocess": (
+        "images need preprocess()",
+        "A folder of images is resized, ordered and normalised as the workload's preprocess() says. Define it, or "
+        "give an .npz with inputs that are ready."),
+    "calibration-shape": (
+        "a calibration sample has another shape",
+        "Calibration samples have the example inputs' shapes; batches are split along dimension 0."),
+    "capture-autograd": (
+        "a custom autograd function cannot be captured",
+        "Write its forward computation with plain tensor operations in the module that load() returns."),
+    "capture-data-dependent": (
+        "the model decides by a tensor's values",
+        "Captured programs have no Python control flow. Use torch.where in place of `if tensor`, or decide by shapes "
+        "and by flags that __init__ sets."),
+    "capture-dynamic-output": (
+        "a result's size depends on values",
+        "nonzero(), unique() and boolean indexing give results of a size that nobody knows beforehand, and devices "
+        "plan memory beforehand. Use masks, or topk with a fixed k."),
+    "capture-failed": (
+        "the model cannot be captured",
+        "torch.export could not follow forward(). Move what is no tensor computation out of it. "
+        "`torch.export.export(model, inputs, strict=False)` shows the same without edgekit."),
+    "capture-fixed-batch": (
+        "the code fixes the batch size",
+        "dynamic_shapes() lets the batch vary, but forward() uses a fixed number for it. Use x.shape[0] or -1, or "
+        "remove dynamic_shapes()."),
+    "capture-item": (
+        "the model reads a tensor's value into Python",
+        ".item(), .tolist(), int() and float() leave the graph. Keep the value a tensor, or compute it once in "
+        "__init__."),
+    "capture-mutation": (
+        "a change in place cannot be captured",
+        "Write out of place: `x = x + 1`, torch.cat, torch.where."),
+    "capture-numpy": (
+        "the model calls numpy",
+        "numpy computes outside the graph. Use the torch function of the same name."),
+    "capture-outputs": (
+        "the captured program returns other outputs",
+        "Outputs have to be tensors, each returned once."),
+    "capture-storage": (
+        "the model reads a tensor's memory directly",
+        "data_ptr() and storage() have no meaning in a captured program. Use tensor operations."),
+    "capture-unsupported": (
+        "an operator cannot be captured",
+        "torch.export knows no description (fake implementation) of the operator. Use operators of "
+        "torch.nn.functional, or register one with torch.library.register_fake."),
     "child-cancelled": (
         "a step was cancelled",
         "Another step failed or the command was interrupted, so this step was stopped. Run the command again."),
@@ -150,6 +212,10 @@ CODES: dict[str, tuple[str, str]] = {
     "name-unknown": (
         "no choice of that name",
         "The value must be one of a fixed set of names. The error lists them and names the nearest one."),
+    "normalize-changed-outputs": (
+        "the captured program computes something else",
+        "After capture the program is compared with the module on the example inputs. A model that draws random "
+        "numbers, keeps state between calls or behaves as in training gives other values each time."),
     "not-writable": (
         "a folder cannot be written",
         "Access to the folder that the error names was refused. Choose an output folder that you may write to; for the "
@@ -174,9 +240,17 @@ CODES: dict[str, tuple[str, str]] = {
     "plugin-duplicate": (
         "two plug-ins share a name",
         "Two installed packages register the same name, so neither can be chosen safely. Uninstall one of them."),
+    "predict-inputs": (
+        "evaluate() called predict() with other inputs than the model's",
+        "predict() takes the model's inputs as forward() does: by position or by name, any number of rows in "
+        "dimension 0."),
     "profile-invalid": (
         "a device profile has several mistakes",
         "Each is listed with file, line and column. `edgekit devices validate FILE` checks a profile."),
+    "program-not-readable": (
+        "a saved program cannot be read",
+        "The captured program in the cache is damaged or from another version. Run the export again; `edgekit cache "
+        "prune` removes it."),
     "recipe-invalid": (
         "a recipe has several mistakes",
         "Each is listed with file, line and column. `edgekit recipes validate FILE` checks a recipe without doing "
@@ -223,6 +297,77 @@ CODES: dict[str, tuple[str, str]] = {
     "value-wrong": (
         "a value is out of its range or does not fit the rest",
         "The error says what is right. docs/recipes.md lists every setting with its limits."),
+    "weights-mismatch": (
+        "the weights do not fit the module",
+        "Every key and shape of the state dict must be the module's. The error lists those missing, those too many "
+        "and those of another shape."),
+    "weights-no-state-dict": (
+        "the file holds no state dict",
+        "Save model.state_dict() itself, as .safetensors (preferred) or with torch.save."),
+    "weights-unknown-type": (
+        "weights of an unknown type",
+        "Weights are read from .safetensors (preferred), .pth and .pt state dicts."),
+    "workload-bad-inputs": (
+        "example or training inputs are not tensors in the expected form",
+        "example_inputs() returns a tensor, a tuple of tensors, or a dict of tensors by argument name. Other "
+        "arguments of forward() are fixed in load(). calibration() and train_data() use the same form."),
+    "workload-bad-labels": (
+        "labels() is no list of names",
+        "Return one name a class, in the order of the model's output."),
+    "workload-bad-metric": (
+        "the metric is not described, or is no number",
+        "A workload with evaluate(predict) defines METRIC = {\"name\", \"unit\", \"higher_is_better\"}, and evaluate "
+        "returns one number in that unit."),
+    "workload-bad-output": (
+        "forward() returns something that is no tensor",
+        "An exported model returns tensors: alone, or in tuples, lists and dicts. Wrap the model in load() so that it"
+        " does."),
+    "workload-bad-preprocess": (
+        "preprocess() does not describe an image input",
+        "It returns a dict: layout (nchw, nhwc), color (rgb, bgr, gray), resize (height, width), interpolation, "
+        "scale, mean, std. The same data goes to calibration, into the bundle and into the app."),
+    "workload-broken-file": (
+        "a model file cannot be read",
+        "The file is cut short, damaged or of another version. Copy or save it again."),
+    "workload-call-failed": (
+        "a function of the workload raised an error",
+        "The error shows your own lines of the traceback. The function fails in the same way without edgekit."),
+    "workload-dynamic-shape": (
+        "only the batch dimension may vary",
+        "Formats for devices plan memory for fixed sizes. dynamic_shapes() may make dimension 0 of every input vary; "
+        "export once for each other size that is needed."),
+    "workload-import-failed": (
+        "the workload file raised an error on import",
+        "The error shows your own lines of the traceback. `python FILE` shows the same."),
+    "workload-inputs-do-not-fit": (
+        "the example inputs do not fit forward()",
+        "The module was called once with example_inputs(). Check their number, order, shapes (with a batch dimension)"
+        " and dtypes."),
+    "workload-missing-function": (
+        "the workload lacks a function",
+        "A workload defines load() and example_inputs(). `edgekit init` writes a commented one to start from."),
+    "workload-no-module": (
+        "there is no torch.nn.Module to export",
+        "load() returns the trained module itself: not its class, its state dict or a TorchScript module."),
+    "workload-not-found": (
+        "there is no such workload",
+        "A workload is a .py file or package.module with load() and example_inputs(), a .pt2 that torch.export.save "
+        "wrote, or a local Hugging Face folder with config.json and safetensors."),
+    "workload-pickled": (
+        "a pickled module is not loaded",
+        "Unpickling a module runs any code in the file. Where the file comes from, save the state dict "
+        "(safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")), build the module in load() and pass "
+        "--weights."),
+    "workload-remote-code": (
+        "a Hugging Face folder wants to run its own code",
+        "Its config.json names Python files (auto_map). Read them, then build the model in a Python file's load()."),
+    "workload-training-mode": (
+        "the program was exported in training mode",
+        "Dropout and BatchNorm behave differently in training. Call model.eval() before torch.export.export()."),
+    "workload-unsafe-pt2": (
+        "a .pt2 could run code",
+        "torch.export.load may unpickle without restriction, evaluate strings and load libraries, so every member is "
+        "checked first. Export the model again without custom objects, or give it as a Python file with --weights."),
     "yaml-syntax": (
         "the file is not plain YAML",
         "Indent with spaces, never tabs; quote text that holds `: ` or begins with a special character; write "

@@ -1,0 +1,70 @@
+"""Whether two modules compute the same, in dB."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from edgekit.contracts import Inputs
+from edgekit.errors import ConversionError
+
+__all__ = ["EQUAL_DB", "probes", "require_same", "sqnr_db"]
+
+# Rounding of float32 in another order of operations; a rewrite that goes wrong ends far below.
+EQUAL_DB = 100.0
+_REQUIRED_DB = 90.0
+
+
+def probes(example: Inputs) -> list[Inputs]:
+    """The example and a noisy neighbour of it (seeded): an all-zero example would hide most mistakes."""
+    generator = torch.Generator().manual_seed(0)
+    noisy = tuple(t + torch.randn(t.shape, generator=generator) * (t.std(unbiased=False) or 1.0)
+                  if t.is_floating_point() else t for t in example)
+    return [example, noisy]
+
+
+def _outputs(value: Any) -> Sequence[torch.Tensor]:
+    return (value,) if isinstance(value, torch.Tensor) else tuple(value)
+
+
+def sqnr_db(reference: Callable[..., Any], other: Callable[..., Any], inputs: Sequence[Inputs]) -> float:
+    """Least signal-to-error ratio over all outputs, in dB; infinite where all are equal, NaN counted as minus infinity.
+
+    Outputs that are not floating point have to be equal, else minus infinity.
+    """
+    worst = math.inf
+    with torch.no_grad():
+        for sample in inputs:
+            for a, b in zip(_outputs(reference(*sample)), _outputs(other(*sample)), strict=True):
+                worst = min(worst, _ratio_db(a, b))
+    return worst
+
+
+def _ratio_db(a: torch.Tensor, b: torch.Tensor) -> float:
+    if a.shape != b.shape:
+        return -math.inf
+    if torch.equal(a, b) or not a.numel():
+        return math.inf
+    if not a.is_floating_point():
+        return -math.inf
+    a, b = a.double(), b.double()
+    same = (a == b) | (a.isnan() & b.isnan())  # infinities and NaN that are in both
+    a, b = a[~same], b[~same]
+    signal, error = a.square().sum().item(), (a - b).square().sum().item()
+    if not math.isfinite(error) or not math.isfinite(signal) or not signal:
+        return -math.inf
+    return 10 * math.log10(signal / error) if error else math.inf
+
+
+def require_same(module: Callable[..., Any], program: Callable[..., Any], example: Inputs) -> None:
+    """Raises ConversionError (``normalize-changed-outputs``) where the two do not compute the same."""
+    ratio = sqnr_db(module, program, probes(example))
+    if ratio < _REQUIRED_DB:
+        raise ConversionError(
+            "normalize-changed-outputs", "the captured program does not compute what the module does",
+            cause=f"signal to error {ratio:.0f} dB on the example inputs, {_REQUIRED_DB:.0f} dB needed; a model that "
+                  "draws random numbers or keeps state between calls also ends here",
+            next="make forward() depend on its inputs only, in eval mode")
