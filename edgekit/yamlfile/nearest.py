@@ -25,8 +25,10 @@ def choices_hint(word: str, choices: Iterable[str]) -> str:
     all_of_them = sorted(set(choices))
     near = nearest(word, all_of_them)
     meant = f"did you mean '{near}'? " if near else ""
+    if not all_of_them:
+        return "there are none to choose from"
     listed = f"one of: {', '.join(all_of_them)}" if len(all_of_them) <= _LISTED else ""
-    return (meant + listed).strip() or "there are none to choose from"
+    return (meant + listed).strip() or f"there are {len(all_of_them)} to choose from"
 
 
 def _fold(word: str) -> str:

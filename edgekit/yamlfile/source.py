@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, StringMark
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from edgekit.errors import EdgekitError, RecipeError
 
@@ -68,8 +69,10 @@ def read_yaml(path: Path) -> YamlSource:
     except MarkedYAMLError as e:
         _syntax(source, text, e)
         return source
-    except YAMLError as e:
-        source.problem("yaml-syntax", f"not YAML: {str(e).splitlines()[0]}", (1, 1))
+    except ReaderError as e:
+        before = text[:e.position]
+        source.problem("yaml-syntax", f"not YAML: {e.reason} (character {text[e.position:e.position + 1]!r})",
+                       (before.count("\n") + 1, len(before) - before.rfind("\n")))
         return source
     for alias in aliases:
         source.problem("yaml-syntax", f"alias '*{alias.anchor}': anchors and aliases are not used here",
