@@ -43,7 +43,7 @@ def validated(model: type[Model], source: YamlSource) -> Model | None:
     try:
         return _strict(model, source.data)
     except ValidationError as e:
-        source.problems += [_problem(dict(found), model, source, ()) for found in e.errors(include_url=False)]
+        source.problems += _problems(e, model, source, ())
         return None
 
 
@@ -52,8 +52,15 @@ def problems_in(data: Any, model: type[BaseModel], source: YamlSource, at: Loc) 
     try:
         _strict(model, data)
     except ValidationError as e:
-        return [_problem(dict(found), model, source, at) for found in e.errors(include_url=False)]
+        return _problems(e, model, source, at)
     return []
+
+
+def _problems(error: ValidationError, model: type[BaseModel], source: YamlSource, at: Loc) -> list[EdgekitError]:
+    found = error.errors(include_url=False)
+    # A list whose items are all wrong is "too short" to pydantic: the items' own mistakes say it.
+    nested = {f["loc"][:-1] for f in found}
+    return [_problem(dict(f), model, source, at) for f in found if f["type"] != "too_short" or f["loc"] not in nested]
 
 
 def _strict(model: type[Model], data: Any) -> Model:
