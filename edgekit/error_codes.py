@@ -25,6 +25,10 @@ CODES: dict[str, tuple[str, str]] = {
     "artifact-missing": (
         "there is no such model file",
         "Check the path. Exported files lie in the output folder as model.tflite, model.pte and model.onnx."),
+    "artifact-unknown": (
+        "a file is of no known format",
+        "Artifacts are known by their endings: .tflite, .pte and .onnx. Give the exported file itself, not its "
+        "folder."),
     "cache-unknown": (
         "no such stage or entry in the cache",
         "`edgekit cache ls` lists the stages and entries that the stage cache has. An entry is named by the first "
@@ -169,6 +173,10 @@ CODES: dict[str, tuple[str, str]] = {
         "a file is no readable text",
         "Recipes and device profiles are small UTF-8 text files. Check that the path is the one you meant and that "
         "you may read it."),
+    "float-output-not-finite": (
+        "the float model returns NaN or infinity",
+        "Nothing can be compared with such outputs. Check the weights that were loaded, and that the inputs are pre- "
+        "processed as in training."),
     "format-not-installed": (
         "a format's packages are missing",
         "Each format is an extra of edgekit. Install it with the command that the error names, for example "
@@ -209,6 +217,10 @@ CODES: dict[str, tuple[str, str]] = {
         "no key of that name",
         "Unknown keys are mistakes, because a misspelt setting would otherwise be silently left out. The error "
         "names the nearest right key; docs/recipes.md lists all of them."),
+    "metric-not-finite": (
+        "evaluate() returned no finite number",
+        "`evaluate(predict)` returns one finite number in the unit that METRIC names. Check for an empty test set and "
+        "divisions by zero."),
     "name-unknown": (
         "no choice of that name",
         "The value must be one of a fixed set of names. The error lists them and names the nearest one."),
@@ -216,6 +228,11 @@ CODES: dict[str, tuple[str, str]] = {
         "the captured program computes something else",
         "After capture the program is compared with the module on the example inputs. A model that draws random "
         "numbers, keeps state between calls or behaves as in training gives other values each time."),
+    "not-as-asked": (
+        "an artifact is not what the recipe asked for",
+        "The file was read back, and some weights or operators are in another dtype than the scheme's without being "
+        "named. Name layers that should stay float under `quantize.keep_float`, or choose a scheme that the format "
+        "can do for them."),
     "not-writable": (
         "a folder cannot be written",
         "Access to the folder that the error names was refused. Choose an output folder that you may write to; for the "
@@ -234,6 +251,10 @@ CODES: dict[str, tuple[str, str]] = {
         "the output folder holds something else",
         "The folder exists, is not empty and has no manifest.json of edgekit's, so it is not replaced. Choose another "
         "folder, or empty it yourself."),
+    "output-shape": (
+        "an artifact's outputs have other shapes",
+        "The artifact loads and runs, but returns other shapes than the float model. Report the model's architecture; "
+        "as a way round, reshape the outputs at the end of forward()."),
     "package-missing": (
         "a Python package is missing",
         "`edgekit doctor` lists what each format needs and prints the command that adds it."),
@@ -258,6 +279,16 @@ CODES: dict[str, tuple[str, str]] = {
     "recipe-not-found": (
         "no recipe of that name",
         "Give a recipe's file, or the name of one that edgekit ships: `edgekit recipes list`."),
+    "reference-format": (
+        "the second opinion reads .tflite files only",
+        "TensorFlow's interpreter runs .tflite files. Leave `--reference` away for other formats."),
+    "reference-unknown": (
+        "no second opinion of that name",
+        "`--reference tensorflow` is the one there is; it needs the extra edgekit[tensorflow]."),
+    "report-malformed": (
+        "the report beside an artifact cannot be read",
+        "`edgekit verify` takes the fidelity floor from report.json beside the artifact. Give `--min-sqnr-db`, or "
+        "move the artifact to another folder."),
     "runtime-crashed": (
         "a runtime crashed on the artifact",
         "The format's runtime ended with a signal while it loaded or ran the artifact. The artifact is not usable as it "

@@ -70,7 +70,8 @@ def measure_fidelity(workload: Workload, session: Session, reference: Reference,
                      lock: AbstractContextManager[Any] | None = None) -> Fidelity:
     """Runs every reference input and the workload's metric through the artifact.
 
-    ``lock`` is held while the user's ``evaluate`` runs: their code need not stand several threads. Raises ConversionError where the artifact's outputs differ in number or shape from the model's.
+    ``lock`` is held while the user's ``evaluate`` runs: their code need not stand several threads. Raises
+    ConversionError where the artifact's outputs differ in number or shape from the model's.
     """
     predict = predictor(session, workload.example, workload.input_names)
     outputs = _outputs(predict, reference.inputs)

@@ -1,0 +1,132 @@
+"""What a program calls. The verbs of the command line are thin over these functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgekit.pipeline.request import ExportRequest
+    from edgekit.types.graph import OpGraph
+    from edgekit.types.report import ExportReport
+    from edgekit.types.verification import Verification
+
+__all__ = ["export", "inspect", "plan", "verify"]
+
+
+def _request(workload: str, recipe: str | Path, device: str | None, formats: Sequence[str], weights: Path | None,
+             out: Path, **limits: Any) -> ExportRequest:
+    from edgekit.devices.catalogue import get_device, load_devices
+    from edgekit.formats.registry import get_format
+    from edgekit.pipeline.request import ExportRequest
+    from edgekit.recipe.load import load_recipe
+    known = {name: tuple(profile.processors) for name, profile in load_devices().items()}
+    loaded = load_recipe(recipe, known_devices=known, pass_settings=_pass_settings)
+    for name in formats:
+        get_format(name)
+    if device is not None:
+        get_device(device)
+    return ExportRequest(workload=workload, recipe=loaded, out=out, device=device, formats=tuple(formats),
+                         weights=weights, **limits)
+
+
+def _pass_settings(name: str) -> Any:
+    from edgekit.compress.registry import get_pass
+    return get_pass(name).settings
+
+
+def plan(workload: str, recipe: str | Path, *, device: str | None = None, formats: Sequence[str] = (),
+         weights: Path | None = None, out: Path = Path("dist")) -> dict[str, Any]:
+    """The resolved plan of an export, as data; nothing is loaded and nothing is written.
+
+    Raises RecipeError for mistakes in the recipe, UsageError for unknown names.
+    """
+    from edgekit.pipeline.request import plan_document
+    return plan_document(_request(workload, recipe, device, formats, weights, out))
+
+
+def export(workload: str, recipe: str | Path, *, device: str | None = None, formats: Sequence[str] = (),
+           weights: Path | None = None, out: Path = Path("dist"), jobs: int = 2,
+           memory_limit_bytes: int | None = None, time_limit_seconds: float = 1800.0,
+           progress: str = "none", own_terminal: bool = False) -> ExportReport:
+    """Exports a workload by a recipe and publishes the output folder.
+
+    Args:
+        workload: a Python file or module, a ``.pt2``, or a local Hugging Face folder.
+        recipe: a recipe's file, or the name of a shipped one.
+        formats: in place of the recipe's.
+        weights: a state dict to load into the workload's module.
+        out: output folder; replaced in one step where it is edgekit's, else refused.
+        jobs: formats that are converted side by side.
+        memory_limit_bytes, time_limit_seconds: limits for each converter's process.
+        progress: ``terminal`` prints stages to standard error, ``none`` stays silent.
+        own_terminal: send what libraries print in this process to the log; for the command line, not for a program
+            that has other things to print.
+
+    Returns the report; look at its ``exit_status``: 0, 1 (a budget or gate was missed) or 3 (a format failed).
+
+    Raises EdgekitError (usage, recipe, workload, conversion, environment) where nothing could be made.
+    """
+    request = _request(workload, recipe, device, formats, weights, out, jobs=jobs,
+                       child_memory_bytes=memory_limit_bytes, child_seconds=time_limit_seconds)
+    from edgekit.pipeline.export import export as run_export
+    from edgekit.pipeline.run import Run
+    with Run.start(jobs=jobs, progress=progress, own_terminal=own_terminal) as run:
+        return run_export(request, run)
+
+
+def inspect(artifact: Path) -> OpGraph:
+    """The operators that a runtime executes for ``artifact``, read in a child process.
+
+    Raises UsageError for an unknown file type, ConversionError for a malformed file.
+    """
+    from edgekit.pipeline.inspect import read_graph
+    return read_graph(artifact_format(artifact), artifact)
+
+
+def verify(artifact: Path, workload: str, *, weights: Path | None = None, inputs: int = 16, layers: bool = False,
+           reference: str | None = None, min_sqnr_db: float | None = None) -> Verification:
+    """Compares an artifact with its workload's float model.
+
+    Args:
+        layers: also the SQNR of every layer, in order, and the first that drops.
+        reference: ``tensorflow`` adds its interpreter with reference kernels as a second opinion on a ``.tflite``.
+        min_sqnr_db: floor; by default that of the report beside the artifact, if it is the one described there.
+    """
+    from edgekit.pipeline.verify import verify_artifact
+    if reference not in (None, "tensorflow"):
+        raise UsageError("reference-unknown", f"unknown reference {reference!r}", next="use: tensorflow")
+    floor = min_sqnr_db if min_sqnr_db is not None else _published_floor(artifact)
+    return verify_artifact(artifact_format(artifact), artifact, workload, weights=weights, inputs=inputs,
+                           layers=layers, reference=reference, floor_db=floor)
+
+
+def artifact_format(artifact: Path) -> str:
+    """The format's name by the file's ending. Raises UsageError for a missing file or an unknown ending."""
+    from edgekit.formats.registry import format_names, get_format
+    if not artifact.is_file():
+        raise UsageError("artifact-missing", f"there is no file {artifact}", next="give an exported artifact's path")
+    suffixes = {get_format(name).suffix: name for name in format_names()}
+    if artifact.suffix not in suffixes:
+        raise UsageError("artifact-unknown", f"{artifact.name} is of no known format",
+                         cause=f"known endings: {', '.join(suffixes)}", next="give an exported artifact's path")
+    return suffixes[artifact.suffix]
+
+
+def _published_floor(artifact: Path) -> float | None:
+    """The floor that the report beside ``artifact`` was held to, where it describes this very file."""
+    report = artifact.parent / "report.json"
+    if not report.is_file():
+        return None
+    try:
+        stored = json.loads(report.read_text())
+        if any(a["artifact"]["path"] == artifact.name for a in stored["artifacts"]):
+            return float(stored["recipe"]["fidelity"]["min_sqnr_db"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError("report-malformed", f"{report} is not edgekit's report", cause=str(error),
+                         next="give --min-sqnr-db, or move the artifact elsewhere") from error
+    return None

@@ -1,0 +1,144 @@
+"""One format: export in a child process, load, compare, prove, and widen until the fidelity floor is met."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgekit.contracts import FloatRule, QuantPlan
+from edgekit.errors import ConversionError
+from edgekit.formats.registry import get_format
+from edgekit.pipeline.budget import metric_drop
+from edgekit.pipeline.isolation import Limits, run_isolated
+from edgekit.pipeline.prepare import Prepared
+from edgekit.pipeline.remote_session import RemoteSession
+from edgekit.pipeline.request import ExportRequest
+from edgekit.pipeline.run import Run
+from edgekit.pipeline.tasks import EXPORT, export_kwargs
+from edgekit.quantize.widen import choose
+from edgekit.types.artifact import Artifact
+from edgekit.types.fidelity import Fidelity
+from edgekit.types.graph import OpGraph
+from edgekit.types.report import ArtifactReport
+from edgekit.types.scheme import SchemeSupport
+from edgekit.verify.fidelity import measure_fidelity
+from edgekit.verify.proof import prove
+
+__all__ = ["Produced", "Widening", "produce"]
+
+# Each retry asks the simulation for more than the last one, because runtimes differ from it by a dB or two.
+WIDEN_STEPS_DB = (1.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class Produced:
+    """A verified artifact: its file in the cache, the report's entry, and its graph."""
+
+    path: Path
+    report: ArtifactReport
+    graph: OpGraph
+
+
+class Widening:
+    """Which operators to keep float to reach a floor, asked of the simulation once for all formats."""
+
+    def __init__(self, prepared: Prepared, max_share: float) -> None:
+        self._prepared, self._max_share = prepared, max_share
+        self._known: dict[float, tuple[FloatRule, ...]] = {}
+        self._lock = threading.Lock()
+
+    def rules(self, floor_db: float) -> tuple[FloatRule, ...]:
+        """The fewest rules with which simulated quantisation reaches ``floor_db``, within the share of MACs."""
+        with self._lock:
+            if floor_db not in self._known:
+                p = self._prepared
+                self._known[floor_db] = choose(p.program, p.plan, p.reference.inputs, floor_db,
+                                               max_share=self._max_share)
+            return self._known[floor_db]
+
+
+def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, plan: QuantPlan,
+            stage_name: str) -> tuple[Path, Artifact, OpGraph]:
+    fmt = get_format(name)
+    key = run.cache_key(
+        f"export:{name}", {"program": prepared.program_hash, "calibration": prepared.calibration_hash or ""},
+        {"scheme": plan.scheme.model_dump(), "observer": plan.observer, "io": vars(plan.io),
+         "keep_float": [vars(r) for r in plan.keep_float], "options": dict(plan.options)}, dict(fmt.tools()))
+
+    with run.stage(stage_name) as stage:
+        def make(folder: Path) -> None:
+            outcome = run_isolated(
+                EXPORT, export_kwargs(name, prepared.program_folder, plan, prepared.calibration_file,
+                                      folder / f"model{fmt.suffix}", run.work / "scratch" / name),
+                name=f"{name} export", limits=Limits(request.child_seconds, request.child_memory_bytes), log=run.log,
+                env=run.child_env)
+            stage.peak(outcome.peak_rss_bytes)
+            artifact, graph = outcome.value
+            (folder / "artifact.json").write_text(artifact.model_dump_json())
+            (folder / "graph.json").write_text(graph.model_dump_json())
+
+        folder = stage.cached(key, make)
+    path = folder / f"model{fmt.suffix}"
+    return (path, Artifact.model_validate_json((folder / "artifact.json").read_text()),
+            OpGraph.model_validate_json((folder / "graph.json").read_text()))
+
+
+def _verify(run: Run, request: ExportRequest, prepared: Prepared, name: str, path: Path) -> Fidelity:
+    with run.stage(f"verify:{name}") as stage, RemoteSession(name, path, log=run.log) as session:
+        fidelity = measure_fidelity(prepared.workload, session, prepared.reference, lock=run.user_code)
+        stage.peak(session.peak_rss_bytes)
+        return fidelity
+
+
+def _low(request: ExportRequest, fidelity: Fidelity) -> bool:
+    recipe = request.recipe.recipe
+    if fidelity.sqnr_db is not None and fidelity.sqnr_db < recipe.fidelity.min_sqnr_db:
+        return True
+    drop, limit = metric_drop(fidelity), recipe.budget.metric_drop
+    return drop is not None and limit is not None and drop > limit + 1e-9
+
+
+def _options(request: ExportRequest, name: str) -> dict[str, object]:
+    overrides = getattr(request.recipe.recipe.overrides, name, None)
+    return overrides.model_dump(mode="json") if overrides is not None else {}
+
+
+def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cell: SchemeSupport,
+            widening: Widening) -> Produced:
+    """Makes and proves one artifact. Raises ConversionError where it is not what was asked.
+
+    An artifact under the floor is returned all the same: the budget lines say so.
+    """
+    plan = replace(prepared.plan, options=_options(request, name))
+    path, artifact, graph = _export(run, request, prepared, name, plan, f"export:{name}")
+    fidelity = _verify(run, request, prepared, name, path)
+    widen = request.recipe.recipe.fidelity.widen == "auto" and request.scheme.quantized
+    floor = request.recipe.recipe.fidelity.min_sqnr_db
+    for step in WIDEN_STEPS_DB if widen else ():
+        if not _low(request, fidelity):
+            break
+        # Under the metric's budget but above the floor: ask for more than there is now.
+        target = max(floor, fidelity.sqnr_db if fidelity.sqnr_db is not None else floor) + step
+        rules = widening.rules(target)
+        if not rules or set(rules) <= set(plan.keep_float):
+            continue
+        wider = replace(plan, keep_float=(*prepared.plan.keep_float, *rules))
+        attempt = _export(run, request, prepared, name, wider, f"widen:{name}")
+        again = _verify(run, request, prepared, name, attempt[0])
+        if _better(again, fidelity):
+            (path, artifact, graph), fidelity, plan = attempt, again, wider
+    problems = prove(graph, artifact, plan, cell)
+    if problems:
+        raise ConversionError(
+            "not-as-asked", f"{name}: {len(problems)} weights or operators are not {request.scheme.name}",
+            where=str(prepared.workload.source), cause="; ".join(problems[:5]),
+            next="name the layers under quantize.keep_float if they should stay float, or report the model")
+    return Produced(path, ArtifactReport(artifact=artifact, fidelity=fidelity), graph)
+
+
+def _better(new: Fidelity, old: Fidelity) -> bool:
+    if new.sqnr_db is None or old.sqnr_db is None:
+        return new.sqnr_db is None
+    return new.sqnr_db > old.sqnr_db
+

@@ -1,0 +1,52 @@
+"""``edgekit verify``: an artifact that exists against its workload, layer by layer where asked."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from edgekit.errors import EdgekitError
+from edgekit.pipeline.isolation import Limits, run_isolated
+from edgekit.pipeline.remote_session import RemoteSession
+from edgekit.types.verification import LayerError, Verification
+from edgekit.verify.fidelity import float_reference, measure_fidelity
+from edgekit.verify.layers import first_drop, layer_errors
+from edgekit.verify.predictor import to_artifact
+from edgekit.workload.calibration import fidelity_inputs
+from edgekit.workload.capture import capture
+from edgekit.workload.load import load_workload
+
+__all__ = ["verify_artifact"]
+
+# Where the first drop is looked for when nothing says which floor the artifact was held to.
+DEFAULT_FLOOR_DB = 15.0
+
+
+def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights: Path | None, inputs: int,
+                    layers: bool, reference: str | None, floor_db: float | None) -> Verification:
+    """See :func:`edgekit.api.verify`."""
+    workload = load_workload(workload_ref, weights)
+    chosen, text = fidelity_inputs(workload, inputs, 0)
+    found: tuple[LayerError, ...] | None = None
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        log = Path(folder) / "log.txt"
+        floats = float_reference(workload, chosen, text)
+        with RemoteSession(format_name, path, log=log) as session:
+            fidelity = measure_fidelity(workload, session, floats)
+            arrays = [to_artifact(v.numpy(), s) for v, s in zip(chosen[0], session.inputs, strict=True)]
+            if layers:
+                found = tuple(layer_errors(capture(workload), chosen[0], session.layers(arrays)))
+            outputs = session.run(arrays) if reference else []
+        second = None
+        if reference:
+            if format_name != "tflite":
+                raise EdgekitError("reference-format", f"{reference} reads .tflite files only",
+                                   where=str(path), next="leave --reference away for other formats")
+            second = run_isolated("edgekit.formats.tflite.reference:compare_outputs",
+                                  {"path": path, "inputs": arrays, "outputs": outputs},
+                                  name="TensorFlow's interpreter", limits=Limits(seconds=600), log=log).value
+    met = None if floor_db is None else fidelity.sqnr_db is None or fidelity.sqnr_db >= floor_db
+    return Verification(
+        artifact=str(path), format=format_name, fidelity=fidelity, floor_db=floor_db, met=met, layers=found,
+        first_drop=first_drop(found, DEFAULT_FLOOR_DB if floor_db is None else floor_db) if found else None,
+        reference=reference, reference_max_abs=second, warnings=tuple(workload.warnings))
