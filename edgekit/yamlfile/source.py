@@ -115,7 +115,9 @@ def _syntax(source: YamlSource, text: str, error: MarkedYAMLError) -> None:
 
 
 def _build(source: YamlSource, node: Node, loc: Loc, yaml: YAML) -> Any:
-    source.values[loc] = _at(node.start_mark)
+    # YAML places an empty value at whatever comes next: its key says more.
+    empty = node.start_mark.index == node.end_mark.index
+    source.values[loc] = source.keys.get(loc, (1, 1)) if empty else _at(node.start_mark)
     if isinstance(node, MappingNode):
         return {key: _build(source, value, (*loc, key), yaml) for key, value in _entries(source, node, loc)}
     if isinstance(node, SequenceNode):

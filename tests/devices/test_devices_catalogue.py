@@ -60,7 +60,7 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
     ("max_ghz", "ghz_max", "key-unknown", "5:34"),
     ("app_budget_mb: 256", "app_budget_mb: 4096", "value-wrong", "7:16"),
     ("cpu:", "dsp:", "name-unknown", "10:3"),
-    ("[tflite]", "[tflit]", "name-unknown", "10:18"),
+    ("[tflite]", "[tflit]", "name-unknown", "10:19"),
     ("{soc: a,", "{", "value-wrong", "11:10"),
     ("{soc: a,", "{soc: a, gpu: x,", "value-wrong", "11:10"),
 ])
