@@ -13,6 +13,7 @@ from torch import nn
 
 from edgekit.types.artifact import Artifact
 from edgekit.types.graph import OpGraph, Source
+from edgekit.types.layer import LayerValue
 from edgekit.types.scheme import Scheme, SchemeSupport
 from edgekit.types.tensor import TensorSpec
 
@@ -133,16 +134,6 @@ class QuantPlan:
     keep_float: tuple[FloatRule, ...] = ()
     io: IoSpec = IoSpec()
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class LayerValue:
-    """An intermediate value of an artifact, dequantised to float32, with the module it comes from."""
-
-    name: str
-    source: Source | None
-    kind: str
-    value: np.ndarray
 
 
 @runtime_checkable
