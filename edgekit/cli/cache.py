@@ -13,14 +13,11 @@ from edgekit.cli.output import emit_json, json_option, print_table, stderr
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
-class _Bytes(click.ParamType["int"]):
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", str(value).strip().lower())
-        if not match:
-            self.fail(f"'{value}' is no size: write 500MB or 2GB", param, ctx)
-        return int(float(match[1]) * _UNITS[match[2]])
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", text.strip().lower())
+    if not match:
+        raise click.BadParameter(f"'{text}' is no size: write 500MB or 2GB", param_hint="--max-size")
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 @click.group(help="Look into and prune what earlier runs kept (EDGEKIT_CACHE names the folder).")
@@ -47,7 +44,7 @@ def ls(as_json: bool) -> None:
 
 
 @cache.command(help="Remove cached results: the unused ones first; without an option, all that no run uses.")
-@click.option("--max-size", type=_Bytes(), help="Keep at most this much, for example 2GB.")
+@click.option("--max-size", type=_bytes, metavar="SIZE", help="Keep at most this much, for example 2GB.")
 @click.option("--older-than-days", type=click.FloatRange(min=0), help="Remove what was not used for so long.")
 @json_option
 def prune(max_size: int | None, older_than_days: float | None, as_json: bool) -> None:

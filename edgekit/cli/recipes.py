@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgekit.cli.output import emit_json, json_option, print_table, stderr
+from edgekit.cli.output import emit_json, json_option, print_table
 
 
 @click.group(help="List, show and validate recipes; print their schema and the table of schemes.")
@@ -77,7 +77,7 @@ def schemes(as_json: bool) -> None:
     for name, cells in table.items():
         for cell in cells.values():
             if text := cell.reason or cell.note:
-                stderr().print(f"{name} {cell.scheme}: {text}", markup=False)
+                click.echo(f"{name} {cell.scheme}: {text}")
 
 
 def _cell(cell: Any) -> str:

@@ -1,0 +1,127 @@
+"""``edgekit doctor``: what is installed, what is missing, and the command that adds it."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekit.cli.output import emit_json, json_option, print_table, stderr
+
+# What must import for an extra's formats to work: the converter is found by its metadata, the runtime is tried.
+RUNTIMES = {
+    "tflite": "ai_edge_litert.interpreter",
+    "executorch": "executorch.runtime",
+    "onnx": "onnxruntime",
+}
+# Less than this, and a conversion is likely to fail half way. From conversions of models of up to 10 M parameters.
+_MIN_FREE_DISK = 2 * 10**9
+_MIN_FREE_MEMORY = 2 * 10**9
+_IMPORT_SECONDS = 120
+
+_PIN = re.compile(r"""^([\w.-]+)(?:\[[\w,-]*\])?\s*(==|>=)?\s*([\w.+!]*)[^;]*(?:;.*extra\s*==\s*['"]([\w-]+)['"])?""")
+
+
+@click.command(help="Check Python, torch, each format's packages, disk and memory.")
+@json_option
+def doctor(as_json: bool) -> int:
+    packages = _packages()
+    with ThreadPoolExecutor() as pool:  # each import is a process of its own
+        states = pool.map(lambda item: _format(*item, packages), RUNTIMES.items())
+        formats = dict(zip(RUNTIMES, states, strict=True))
+    machine = _machine()
+    broken = any(p["problem"] for p in packages if p["extra"] is None)
+    usable = not broken and any(state["usable"] for state in formats.values())
+    if as_json:
+        emit_json("doctor", 1, {"usable": usable, "machine": machine, "formats": formats, "packages": packages})
+    else:
+        _print(machine, formats, packages)
+    return 0 if usable else 5
+
+
+def _packages() -> list[dict[str, Any]]:
+    """Every package that edgekit itself or a format asks for: wanted and found version, and what is wrong."""
+    found: list[dict[str, Any]] = []
+    for requirement in metadata.requires("edgekit") or []:
+        match = _PIN.match(requirement)
+        if match is None or (match[4] is not None and match[4] not in (*RUNTIMES, "huggingface")):
+            continue
+        name, operator, wanted, extra = match.groups()
+        version = _version(name)
+        problem = None
+        if version is None:
+            problem = "missing"
+        elif operator == "==" and version.partition("+")[0] != wanted:
+            problem = f"version {version}, edgekit was built with {wanted}"
+        found.append({"name": name, "wanted": f"{operator or ''}{wanted}", "found": version, "extra": extra,
+                      "problem": problem})
+    return found
+
+
+def _format(name: str, module: str, packages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Whether a format can be used, why not, and what adds it."""
+    wrong = [f"{p['name']}: {p['problem']}" for p in packages if p["extra"] == name and p["problem"]]
+    missing = any(p["found"] is None for p in packages if p["extra"] == name)
+    reason = None if missing else _import_error(module)
+    if reason:
+        wrong.append(f"{module} does not import: {reason}")
+    return {"usable": not missing and reason is None, "problems": wrong,
+            "add": f'pip install "edgekit[{name}]"' if wrong else None}
+
+
+def _import_error(module: str) -> str | None:
+    """Why ``module`` does not import, tried in a process of its own: a broken native library may crash it."""
+    try:
+        done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True,
+                              timeout=_IMPORT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"no end after {_IMPORT_SECONDS} s"
+    if done.returncode == 0:
+        return None
+    return (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+
+
+def _machine() -> dict[str, Any]:
+    import psutil
+
+    from edgekit.pipeline.cache import cache_folder
+    cache = cache_folder()
+    there = next(p for p in (cache, *cache.parents) if p.exists())
+    return {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
+            "cores": psutil.cpu_count(), "memory_bytes": psutil.virtual_memory().total,
+            "free_memory_bytes": psutil.virtual_memory().available, "cache": str(cache),
+            "free_cache_disk_bytes": shutil.disk_usage(there).free,
+            "free_work_disk_bytes": shutil.disk_usage(Path.cwd()).free}
+
+
+def _print(machine: dict[str, Any], formats: dict[str, Any], packages: list[dict[str, Any]]) -> None:
+    free = min(machine["free_cache_disk_bytes"], machine["free_work_disk_bytes"])
+    rows = [("python", machine["python"], "ok"),
+            ("machine", f"{machine['system']}, {machine['cores']} cores", "ok"),
+            ("memory", f"{machine['free_memory_bytes'] / 1e9:.1f} of {machine['memory_bytes'] / 1e9:.1f} GB free",
+             "ok" if machine["free_memory_bytes"] >= _MIN_FREE_MEMORY else "little: export one format at a time"),
+            ("disk", f"{free / 1e9:.1f} GB free (cache: {machine['cache']})",
+             "ok" if free >= _MIN_FREE_DISK else "little: `edgekit cache prune` frees what earlier runs kept")]
+    rows += [(p["name"], f"{p['found'] or '-'} (wanted {p['wanted'] or 'any'})"
+              + (f", for {p['extra']}" if p["extra"] else ""), p["problem"] or "ok") for p in packages]
+    print_table(("what", "found", "state"), rows)
+    for name, state in formats.items():
+        word = "ready" if state["usable"] else "cannot be used"
+        stderr().print(f"{name}: {word}" + "".join(f"; {p}" for p in state["problems"]), markup=False)
+        if state["add"]:
+            stderr().print(f"  add it: {state['add']}", markup=False)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
