@@ -25,6 +25,9 @@ CODES: dict[str, tuple[str, str]] = {
     "artifact-missing": (
         "there is no such model file",
         "Check the path. Exported files lie in the output folder as model.tflite, model.pte and model.onnx."),
+    "artifact-too-large": (
+        "a model file would pass its format's limit",
+        "An .onnx file ends at 2 GB. Quantise the weights (int8 takes a quarter), or compress the model first."),
     "artifact-unknown": (
         "a file is of no known format",
         "Artifacts are known by their endings: .tflite, .pte and .onnx. Give the exported file itself, not its "

@@ -53,4 +53,5 @@ def get_format(name: str) -> Format:
         raise UsageError("format-unknown", f"unknown format {name!r}", cause=f"known are {', '.join(_table())}",
                          next=f"did you mean {near[0]!r}?" if near else "choose one of the known formats")
     module, _, attribute = target.partition(":")
-    return getattr(import_module(module), attribute)()
+    found: Format = getattr(import_module(module), attribute)()
+    return found

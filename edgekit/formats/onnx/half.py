@@ -1,0 +1,27 @@
+"""float16: weights and tensors half as wide, inputs and outputs float32 unless asked otherwise."""
+
+from __future__ import annotations
+
+from onnx import ModelProto
+
+from edgekit.formats.onnx.sources import origins_of, tag
+
+__all__ = ["to_half"]
+
+# Index arithmetic and resampling grids lose whole positions in float16; normalisation and softmax sums overflow.
+_FLOAT32_OPS = ("CumSum", "Range", "Resize", "TopK", "NonMaxSuppression", "RoiAlign")
+
+
+def to_half(model: ModelProto, excluded: set[str]) -> ModelProto:
+    """``model`` in float16, with casts at its borders and around ``excluded`` nodes (by name).
+
+    ONNX Runtime inserts further casts while loading where its CPU has no float16 kernel.
+    """
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+    origins = origins_of(model)
+    made: ModelProto = convert_float_to_float16(
+        model, keep_io_types=True, disable_shape_infer=True, node_block_list=sorted(excluded),
+        op_block_list=sorted({*DEFAULT_OP_BLOCK_LIST, *_FLOAT32_OPS}))
+    tag(made, origins)
+    return made

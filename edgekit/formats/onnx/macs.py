@@ -1,0 +1,74 @@
+"""Multiply-accumulates of one ONNX operator, from its weight and result shapes (symbolic dimensions count as 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+from onnx import NodeProto
+
+from edgekit.formats.onnx.names import Names, attribute
+
+__all__ = ["macs_of"]
+
+
+def _size(shape: tuple[int | str, ...] | None) -> int:
+    return prod(d if isinstance(d, int) else 1 for d in shape) if shape is not None else 0
+
+
+def _length(shape: tuple[int | str, ...] | None, axis: int) -> int:
+    if not shape or len(shape) < -axis:
+        return 0
+    return d if isinstance(d := shape[axis], int) else 1
+
+
+def _shape(names: Names, name: str) -> tuple[int | str, ...] | None:
+    return names.constant_shape(name) or names.shape(name)
+
+
+def _conv(weight: int) -> Callable[[NodeProto, Names], int]:
+    """Each result takes one filter's worth of products; ``weight`` is the filter's input position."""
+    def count(node: NodeProto, names: Names) -> int:
+        return names.elements(node.output[0]) * _size((_shape(names, node.input[weight]) or (0,))[1:])
+
+    return count
+
+
+def _conv_transpose(node: NodeProto, names: Names) -> int:
+    return names.elements(node.input[0]) * _size((_shape(names, node.input[1]) or (0,))[1:])
+
+
+def _matmul(left: int) -> Callable[[NodeProto, Names], int]:
+    """Result size times the inner dimension, which is the left operand's last (or first where it is transposed)."""
+    def count(node: NodeProto, names: Names) -> int:
+        turned = bool(attribute(node, "transA", 0))
+        return names.elements(node.output[0]) * _length(_shape(names, node.input[left]), -2 if turned else -1)
+
+    return count
+
+
+def _n_bits(node: NodeProto, names: Names) -> int:
+    return names.elements(node.input[0]) * int(attribute(node, "N", 0))
+
+
+def _recurrent(node: NodeProto, names: Names) -> int:
+    """Each time step multiplies the input and the state by their weights."""
+    steps = _size((names.shape(node.input[0]) or (0,))[:2])
+    return steps * sum(_size(_shape(names, node.input[i])) for i in (1, 2))
+
+
+_RULES: dict[str, Callable[[NodeProto, Names], int]] = {
+    **dict.fromkeys(("Conv", "FusedConv", "NhwcFusedConv", "ConvInteger"), _conv(1)),
+    "QLinearConv": _conv(3),
+    "ConvTranspose": _conv_transpose,
+    **dict.fromkeys(("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "FusedMatMulActivation", "MatMulInteger",
+                     "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QLinearMatMul", "QGemm"), _matmul(0)),
+    "MatMulNBits": _n_bits,
+    **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), _recurrent),
+}
+
+
+def macs_of(node: NodeProto, names: Names) -> int:
+    """0 for operators that multiply nothing, or whose shapes are unknown."""
+    rule = _RULES.get(node.op_type)
+    return rule(node, names) if rule else 0
