@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from multiprocessing import Pipe
 from pathlib import Path
@@ -24,12 +25,28 @@ import psutil
 
 from edgekit.errors import ConversionError, EdgekitError, EnvironmentProblem
 from edgekit.pipeline import worker
-from edgekit.pipeline.child_errors import CONVERTER, Codes, death, failure
+from edgekit.pipeline.child_errors import CONVERTER, Codes, cancelled, death, failure
 
-__all__ = ["Child"]
+__all__ = ["Child", "end_children"]
 
 _POLL_S = 0.03          # between two looks at the child's memory
 _TREE_EVERY = 15        # looks between two searches for grandchildren, which read all of /proc
+_live: weakref.WeakSet[Child] = weakref.WeakSet()
+_ended: set[Path] = set()
+_registry = threading.Lock()
+
+
+def end_children(log: Path) -> None:
+    """Ends all children that write to ``log``, those of one run, and lets none start any more.
+
+    For an interrupt: the threads that wait for children do not see it, and get ``child-cancelled`` instead.
+    """
+    with _registry:
+        _ended.add(log)
+        children = [child for child in _live if child.log == log]
+    for child in children:
+        child.kill()
+
 
 class Child:
     """A fresh Python (no fork, the caller's ``__main__`` not imported) that runs functions named ``module:function``.
@@ -60,11 +77,17 @@ class Child:
         log.touch()
         self._log_start = log.stat().st_size
         self._pipe, self._far_end = Pipe()
+        with _registry:
+            if log in _ended:
+                raise cancelled(name)
+            _live.add(self)
         # The kernel's parent-death signal follows the *thread* that started a child. The watching thread lives as
         # long as the child does, whatever thread asked for it.
         self._watcher = threading.Thread(target=self._watch, name=f"watch {name}", daemon=True)
         self._watcher.start()
         self._started.wait()
+        if self._killed:  # between the registry and the start
+            self.kill()
         if self._start_error is not None:
             raise EnvironmentProblem("child-not-started", f"could not start a child process for {name}",
                                      cause=str(self._start_error), next="close other programs and try again")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgekit.errors import ConversionError, EdgekitError, EnvironmentProblem
 
-__all__ = ["CONVERTER", "RUNTIME", "Codes", "death", "failure", "log_tail", "shorten"]
+__all__ = ["CONVERTER", "RUNTIME", "Codes", "cancelled", "death", "failure", "log_tail", "shorten"]
 
 _LOG_LINES = 6
 _LINE_CHARS = 240
@@ -44,9 +44,14 @@ def death(name: str, codes: Codes, log: Path, log_start: int, *, killed: str | N
             where=str(log), cause=f"{peak / 2**20:.0f} MiB were resident",
             next="raise the memory limit, or use fewer calibration samples")
     if killed:
-        return ConversionError("child-cancelled", f"{name} was cancelled", next="run the command again")
+        return cancelled(name)
     return ConversionError(codes.crashed, f"{name} crashed ({_ending(status)})", where=str(log), cause=cause,
                            next="read the log; if other formats convert, leave this one out of the recipe")
+
+
+def cancelled(name: str) -> EdgekitError:
+    """Edgekit itself ended the child, or never started it."""
+    return ConversionError("child-cancelled", f"{name} was cancelled", next="run the command again")
 
 
 def failure(name: str, codes: Codes, log: Path, kind: str, text: str, number: int | None) -> EdgekitError:

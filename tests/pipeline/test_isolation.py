@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from edgekit.errors import ConversionError, EnvironmentProblem, WorkloadError
+from edgekit.pipeline.child import end_children
 from edgekit.pipeline.isolation import Limits, run_isolated, start_isolated
 
 MIB = 2**20
@@ -152,10 +153,24 @@ def test_cancel_ends_the_child(tmp_path):
     assert not psutil.pid_exists(handle.pid)
 
 
+def test_ending_a_run_ends_its_children_only_and_starts_no_more(tmp_path):
+    mine = [start(tmp_path, "sleep", seconds=60) for _ in range(2)]
+    (tmp_path / "other").mkdir()
+    other = start(tmp_path / "other", "sleep", seconds=1)
+    end_children(tmp_path / "sleep.txt")
+    for handle in mine:
+        with pytest.raises(ConversionError, match="cancelled"):
+            handle.result()
+    with pytest.raises(ConversionError, match="cancelled"):
+        start(tmp_path, "sleep", seconds=60)
+    assert other.result().value is None
+
+
 PARENT = """
 import os, sys, threading
 sys.path.insert(0, {here!r})
 from pathlib import Path
+from edgekit.pipeline.child import end_children
 from edgekit.pipeline.isolation import Limits, start_isolated
 handles = []
 def begin():
