@@ -13,6 +13,7 @@ from typing import Any
 import edgekit
 from edgekit.pipeline.cache import StageCache
 from edgekit.pipeline.cache_key import CacheKey, source_hash
+from edgekit.pipeline.child import end_children
 from edgekit.pipeline.noise import new_log, noise_to
 from edgekit.pipeline.progress import Progress, make_progress
 from edgekit.pipeline.worker import peak_rss_bytes
@@ -67,6 +68,7 @@ class Run:
             stream = stack.enter_context(noise_to(log)) if own_terminal else None
             display = stack.enter_context(make_progress(progress, stream))
             cache = stack.enter_context(StageCache(say=display.message))
+            stack.callback(end_children, log)  # interrupted: threads that wait for children are not told otherwise
             yield cls(work, log, cache, display, jobs)
 
     def cache_key(self, stage: str, inputs: Mapping[str, str], settings: Any,
