@@ -13,10 +13,14 @@ from edgekit.types.report import ArtifactReport, BudgetLine, ExportReport
 from edgekit.types.tensor import TensorSpec
 
 __all__ = [
-    "Status", "budget_name", "change", "dtypes", "latency", "megabytes", "memory", "metric", "percent", "size", "sqnr",
-    "status", "tensor", "verdict",
+    "BUDGET_COLUMNS", "COLUMNS", "Status", "artifact_row", "budget_row", "change", "kept_float", "latency", "listing",
+    "megabytes", "memory", "metric", "not_delegated", "outcome", "percent", "settings", "size", "sqnr", "status",
+    "tensor", "verdict",
 ]
 
+COLUMNS = ("format", "scheme", "size", "weights", "MACs", "delegated MACs", "SQNR", "metric, float → artifact",
+           "kept float", "status")
+BUDGET_COLUMNS = ("budget", "format", "limit", "value", "unit", "", "note")
 EXIT_MEANINGS = {0: "everything asked for was made and verified", 1: "a budget or gate was missed",
                  3: "a format could not be made as asked", 4: "a device could not be used",
                  5: "something around edgekit is missing or broken"}
@@ -40,11 +44,11 @@ def size(artifact: Artifact) -> str:
     return f"{megabytes(artifact.bytes)} ({megabytes(artifact.compressed_bytes)} compressed)"
 
 
-def dtypes(weights: Mapping[str, int]) -> str:
+def dtypes(weights: Mapping[str, int]) -> list[str]:
     """Weight bytes by dtype with their shares, the largest first."""
     total = sum(weights.values())
     parts = sorted(weights.items(), key=lambda item: -item[1])
-    return ", ".join(f"{dtype} {megabytes(count)} ({count / total:.0%})" for dtype, count in parts if count) or "none"
+    return [f"{dtype} {megabytes(count)} ({count / total:.0%})" for dtype, count in parts if count] or ["none"]
 
 
 def percent(share: float | None) -> str:
@@ -86,10 +90,6 @@ def tensor(spec: TensorSpec) -> str:
     return text
 
 
-def budget_name(line: BudgetLine) -> str:
-    return line.name.replace("_", " ")
-
-
 def verdict(line: BudgetLine) -> Status:
     """Met, missed, or not evaluated: what nothing evaluated is never met."""
     if line.met is None:
@@ -101,8 +101,27 @@ def status(report: ExportReport, one: ArtifactReport) -> Status:
     """An artifact is verified unless it has a problem or missed a budget of its own."""
     if one.problems:
         return Status(f"FAILED: {'; '.join(one.problems)}", False)
-    missed = [budget_name(line) for line in report.budget if line.artifact == one.artifact.format and line.met is False]
+    missed = [line.name for line in report.budget if line.artifact == one.artifact.format and line.met is False]
     return Status(f"MISSED {', '.join(missed)}", False) if missed else Status("verified", True)
+
+
+def artifact_row(report: ExportReport, one: ArtifactReport) -> list[str | Status]:
+    """An artifact's cells under :data:`COLUMNS`; a line break parts what a cell holds."""
+    artifact, kept = one.artifact, one.artifact.kept_float
+    return [
+        artifact.format, f"{artifact.scheme}\n{artifact.backend}",
+        f"{megabytes(artifact.bytes)}\n{megabytes(artifact.compressed_bytes)} compressed",
+        "\n".join(dtypes(artifact.weight_bytes_by_dtype)), f"{artifact.macs / 1e6:.2f} M",
+        percent(artifact.macs_delegated_share), f"{sqnr(one.fidelity)}\n{one.fidelity.inputs} inputs",
+        metric(one.fidelity),
+        f"{len(kept)} named\n{percent(sum(k.macs_share for k in kept))} of MACs" if kept else "none",
+        status(report, one)]
+
+
+def budget_row(line: BudgetLine) -> list[str | Status]:
+    """A budget's cells under :data:`BUDGET_COLUMNS`."""
+    return [line.name, line.artifact or "all", f"{line.limit:g}", "" if line.value is None else f"{line.value:.4g}",
+            line.unit, verdict(line), line.note or ""]
 
 
 def change(changed: Mapping[str, float]) -> list[str]:

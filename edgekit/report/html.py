@@ -17,10 +17,6 @@ __all__ = ["render"]
 _CLASSES = {True: "good", False: "bad", None: "open"}
 
 
-class Html(str):
-    """Text that is HTML already; everything else is escaped."""
-
-
 Row = Sequence[str | Status]
 
 
@@ -46,18 +42,7 @@ def _head(report: ExportReport, title: str) -> str:
 def _artifacts(report: ExportReport) -> str:
     if not report.artifacts:
         return ""
-    rows: list[Row] = []
-    for one in report.artifacts:
-        artifact, kept = one.artifact, one.artifact.kept_float
-        rows.append([
-            artifact.format, f"{artifact.scheme}, {artifact.backend}", facts.size(artifact),
-            facts.dtypes(artifact.weight_bytes_by_dtype), f"{artifact.macs / 1e6:.2f} M",
-            facts.percent(artifact.macs_delegated_share),
-            f"{facts.sqnr(one.fidelity)} over {one.fidelity.inputs} inputs", facts.metric(one.fidelity),
-            f"{len(kept)} named, {facts.percent(sum(k.macs_share for k in kept))} of MACs" if kept else "none",
-            facts.status(report, one)])
-    return _section("Artifacts", _table(("format", "scheme", "size", "weights", "MACs", "delegated MACs", "SQNR",
-                                         "metric, float → artifact", "kept float", "status"), rows))
+    return _section("Artifacts", _table(facts.COLUMNS, (facts.artifact_row(report, one) for one in report.artifacts)))
 
 
 def _pictures(report: ExportReport) -> str:
@@ -73,10 +58,8 @@ def _pictures(report: ExportReport) -> str:
 
 
 def _budget(report: ExportReport) -> str:
-    rows: list[Row] = [[facts.budget_name(b), b.artifact or "all", f"{b.limit:g} {b.unit}",
-                        "" if b.value is None else f"{b.value:.4g} {b.unit}", facts.verdict(b), b.note or ""]
-                       for b in report.budget]
-    return _section("Budget", _table(("budget", "format", "limit", "value", "", "note"), rows)) if rows else ""
+    rows = [facts.budget_row(line) for line in report.budget]
+    return _section("Budget", _table(facts.BUDGET_COLUMNS, rows)) if rows else ""
 
 
 def _failures(report: ExportReport) -> str:
@@ -95,15 +78,16 @@ def _details(one: ArtifactReport) -> str:
             ("fidelity", f"SQNR {facts.sqnr(f)}, cosine {f.cosine:.6f}, max abs {f.max_abs:.4g}"
                          f"{'' if f.top1_agreement is None else f', top-1 agreement {100 * f.top1_agreement:.1f} %'}"
                          f" (measured, {f.inputs} inputs: {f.input_source})"),
-            ("inputs", _lines(map(facts.tensor, a.inputs))), ("outputs", _lines(map(facts.tensor, a.outputs))),
-            ("latency", _lines(map(facts.latency, one.latencies))), ("memory", _lines(map(facts.memory, one.memory))),
-            ("kept float", _lines(facts.kept_float(a))), ("not delegated", _lines(facts.not_delegated(a))),
-            ("notes", _lines(a.notes)), ("problems", _lines(one.problems))]
+            ("inputs", "\n".join(map(facts.tensor, a.inputs))), ("outputs", "\n".join(map(facts.tensor, a.outputs))),
+            ("latency", "\n".join(map(facts.latency, one.latencies))),
+            ("memory", "\n".join(map(facts.memory, one.memory))),
+            ("kept float", "\n".join(facts.kept_float(a))), ("not delegated", "\n".join(facts.not_delegated(a))),
+            ("notes", "\n".join(a.notes)), ("problems", "\n".join(one.problems))]
     return _section(a.format, _table((), [[name, text] for name, text in rows if text]))
 
 
 def _passes(report: ExportReport) -> str:
-    rows = [[p.name, facts.settings(p.settings), _lines(facts.change(p.changed))] for p in report.passes]
+    rows = [[p.name, facts.settings(p.settings), "\n".join(facts.change(p.changed))] for p in report.passes]
     return _section("Compression", _table(("pass", "settings", "changed"), rows)) if rows else ""
 
 
@@ -147,12 +131,8 @@ def _table(head: Sequence[str], rows: Iterable[Row]) -> str:
 def _cell(value: str | Status) -> str:
     if isinstance(value, Status):
         return _mark(value)
-    return value if isinstance(value, Html) else escape(value)
+    return escape(value).replace("\n", "<br>")
 
 
 def _mark(value: Status) -> str:
     return f'<span class="{_CLASSES[value.good]}">{escape(value.text)}</span>'
-
-
-def _lines(items: Iterable[str]) -> Html:
-    return Html("<br>".join(escape(item) for item in items))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +16,7 @@ from edgekit.types.report import ExportReport
 __all__ = ["print_report"]
 
 _STYLES = {True: "green", False: "bold red", None: "yellow"}
+_WIDE = 150  # characters that the table of artifacts wants
 _MOST = 8  # lines of a list before "... and N more": the HTML page and report.json have all
 
 
@@ -20,10 +24,10 @@ def print_report(report: ExportReport, console: Console) -> None:
     """Prints what was made, how good it is, what was missed and what to do about it."""
     _head(report, console)
     if report.artifacts:
-        console.print(_artifacts(report))
+        console.print(_artifacts(report, console.width))
     _details(report, console)
     if report.budget:
-        console.print(_budget(report))
+        console.print(_table("Budget", [facts.BUDGET_COLUMNS, *map(facts.budget_row, report.budget)]))
     for failure in report.failures:
         _failure(failure.format, failure.error, console)
     for warning in report.warnings:
@@ -42,20 +46,12 @@ def _head(report: ExportReport, console: Console) -> None:
         _line(console, f"  {one.name}: {'; '.join(facts.change(one.changed))}")
 
 
-def _artifacts(report: ExportReport) -> Table:
-    table = Table("format", "scheme", "size", "weights", "MACs", "delegated", "SQNR", "metric", "kept float", "status",
-                  title="Artifacts", title_justify="left", header_style="bold", pad_edge=False)
-    for one in report.artifacts:
-        artifact, kept = one.artifact, one.artifact.kept_float
-        _row(
-            table, artifact.format, f"{artifact.scheme}\n{artifact.backend}",
-            f"{facts.megabytes(artifact.bytes)}\n{facts.megabytes(artifact.compressed_bytes)} compressed",
-            facts.dtypes(artifact.weight_bytes_by_dtype).replace(", ", "\n"), f"{artifact.macs / 1e6:.2f} M",
-            facts.percent(artifact.macs_delegated_share), f"{facts.sqnr(one.fidelity)}\n{one.fidelity.inputs} inputs",
-            facts.metric(one.fidelity),
-            f"{len(kept)} named,\n{facts.percent(sum(k.macs_share for k in kept))} of MACs" if kept else "none",
-            facts.status(report, one))
-    return table
+def _artifacts(report: ExportReport, width: int) -> Table:
+    """One row an artifact; on a narrow terminal one column an artifact, so that nothing is cut."""
+    rows: list[list[str | Status]] = [list(facts.COLUMNS), *(facts.artifact_row(report, one) for one in report.artifacts)]
+    if width < _WIDE:
+        rows = [list(cells) for cells in zip(*rows, strict=True)]
+    return _table("Artifacts", rows)
 
 
 def _details(report: ExportReport, console: Console) -> None:
@@ -68,15 +64,6 @@ def _details(report: ExportReport, console: Console) -> None:
                 _line(console, f"  {one.artifact.format}: {label}{item}")
 
 
-def _budget(report: ExportReport) -> Table:
-    table = Table("budget", "format", "limit", "value", "", "note", title="Budget", title_justify="left",
-                  header_style="bold", pad_edge=False)
-    for line in report.budget:
-        _row(table, facts.budget_name(line), line.artifact or "all", f"{line.limit:g} {line.unit}",
-             "" if line.value is None else f"{line.value:.4g} {line.unit}", facts.verdict(line), line.note or "")
-    return table
-
-
 def _failure(name: str, error: dict[str, object], console: Console) -> None:
     _line(console, f"{name} failed: {error.get('message')}  [{error.get('code')}]", "bold red")
     for key in ("where", "cause", "next"):
@@ -84,9 +71,19 @@ def _failure(name: str, error: dict[str, object], console: Console) -> None:
             _line(console, f"  {key:<6} {error[key]}")
 
 
-def _row(table: Table, *cells: str | Status) -> None:
-    """Adds cells as plain text: module paths and messages have brackets that are no markup."""
-    table.add_row(*(Text(c.text, style=_STYLES[c.good]) if isinstance(c, Status) else Text(c) for c in cells))
+def _table(title: str, rows: Sequence[Sequence[str | Status]]) -> Table:
+    """A table of plain text (module paths and messages have brackets that are no markup), the first row its head."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD,
+                  pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name if isinstance(name, str) else _styled(name), overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*map(_styled, row))
+    return table
+
+
+def _styled(cell: str | Status) -> Text:
+    return Text(cell.text, style=_STYLES[cell.good]) if isinstance(cell, Status) else Text(cell)
 
 
 def _line(console: Console, text: str, style: str | None = None) -> None:
