@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
-from collections import Counter
 from typing import Any
 
 import torch
@@ -13,15 +13,24 @@ from edgekit.contracts import Program
 from edgekit.errors import ConversionError
 from edgekit.formats.tflite.flatbuffer import operator_name
 from edgekit.formats.tflite.kinds import WEIGHTED
+from edgekit.formats.tflite.layout import channels_last, separate_outputs
 from edgekit.formats.tflite.naming import base_of, is_base, label, tags_of
 
 __all__ = ["arrange", "output_nodes"]
 
 
-def arrange(model: Any, program: Program) -> None:
-    """Edits a ``ModelT`` that litert-torch made of ``program`` in place."""
+def arrange(model: Any, program: Program, last_inputs: list[int], last_outputs: list[int]) -> None:
+    """Edits a ``ModelT`` that litert-torch made of ``program`` in place.
+
+    ``last_inputs`` and ``last_outputs`` are the positions of those to be made channels last.
+    """
     _order(model.subgraphs[0], model.signatureDefs[0], program)
-    _name_tensors(model, program)
+    returned = dict(zip(model.subgraphs[0].outputs, output_nodes(program), strict=True))
+    channels_last(model, last_inputs, last_outputs)
+    separate_outputs(model)
+    _separate_constants(model)
+    returned |= dict(zip(model.subgraphs[0].outputs, output_nodes(program), strict=True))
+    _name_tensors(model, program, returned)
     _flatten_biases(model)
 
 
@@ -44,11 +53,13 @@ def _order(main: Any, signature: Any, program: Program) -> None:
             entry.name = name.encode()
 
 
-def _name_tensors(model: Any, program: Program) -> None:
-    """Gives every tensor a unique readable name; constants are named for the operator that reads them first."""
+def _name_tensors(model: Any, program: Program, outputs: dict[int, torch.fx.Node]) -> None:
+    """Gives every tensor a unique readable name; constants are named for the operator that reads them first.
+
+    ``outputs`` says which FX node a returned tensor is: litert-torch names it for its position only.
+    """
     main = model.subgraphs[0]
     names: dict[int, str] = {t: n for t, n in zip(main.inputs, program.input_names, strict=True)}
-    outputs = dict(zip(main.outputs, output_nodes(program), strict=True))
     for op in main.operators:
         kind, pair = operator_name(model, op), None
         for tensor in op.outputs:
@@ -85,21 +96,37 @@ def _role(op: str, position: int) -> str:
     return {places.weight: "weight", places.bias: "bias"}.get(position, "const") if places else "const"
 
 
+def _separate_constants(model: Any) -> None:
+    """Gives every reader of a shared constant a tensor of its own over the same bytes.
+
+    ai-edge-quantizer 0.10.0 fails (bytes and str are joined) where one tensor is wanted in two forms, as with tied
+    weights of which one reader stays float; tensors that share bytes it keeps shared as long as it can.
+    """
+    main, seen = model.subgraphs[0], set()
+    for op in main.operators:
+        for position, tensor in enumerate(op.inputs):
+            if tensor < 0 or not _is_constant(model, tensor):
+                continue
+            if tensor in seen:
+                twin = copy.copy(main.tensors[tensor])
+                main.tensors.append(twin)
+                op.inputs[position] = len(main.tensors) - 1
+            seen.add(tensor)
+
+
 def _flatten_biases(model: Any) -> None:
     """Makes every constant bias one-dimensional: one of shape [1, 1, 1, C] cannot carry per-channel scales.
 
     (Otherwise LiteRT refuses the int8 file with "num_scales must be 1".)
     """
     main = model.subgraphs[0]
-    readers = Counter(int(t) for op in main.operators for t in op.inputs)
     for op in main.operators:
         places = WEIGHTED.get(operator_name(model, op))
         if not places or places.bias is None or places.bias >= len(op.inputs) or op.inputs[places.bias] < 0:
             continue
         bias = main.tensors[op.inputs[places.bias]]
         shape = [int(d) for d in bias.shape]
-        alone = readers[op.inputs[places.bias]] == 1 and _is_constant(model, op.inputs[places.bias])
-        if alone and len(shape) > 1 and math.prod(shape) == shape[-1]:
+        if _is_constant(model, op.inputs[places.bias]) and len(shape) > 1 and math.prod(shape) == shape[-1]:
             bias.shape, bias.shapeSignature = [shape[-1]], None
 
 

@@ -20,6 +20,7 @@ from edgekit.types.graph import OpGraph
 __all__ = ["build"]
 
 _BACKENDS = ("xnnpack",)
+_INTEGER_IO = {"w8a8-static": ("int8", "uint8"), "w8a16-static": ("int8",)}
 _FLOATS = ("float32", "float16")
 
 
@@ -45,9 +46,11 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
 
 
 def _check(plan: QuantPlan) -> None:
-    if plan.io.dtype != "float32" and plan.scheme.ranges != "static":
-        raise UsageError("io-dtype", f"{plan.io.dtype} inputs and outputs need a static scheme, not {plan.scheme.name}",
-                         cause="activations are float32 in this scheme", next="set `io.dtype: float32`")
+    if plan.io.dtype not in ("float32", *_INTEGER_IO.get(plan.scheme.name, ())):
+        raise UsageError("io-dtype", f"{plan.scheme.name} has no {plan.io.dtype} inputs and outputs in tflite",
+                         cause=f"activations are {plan.scheme.activations}; LiteRT converts int8 and uint8 to int8, "
+                               "and int8 to int16, at the border",
+                         next="set `io.dtype: float32`, or choose w8a8-static")
     for key, value in plan.options.items():
         if key != "backend" or value not in _BACKENDS:
             raise UsageError("format-option", f"tflite has no option {key}: {value}",
@@ -78,7 +81,13 @@ def _kept_float(source: Path, kept: Kept, graph: OpGraph, plan: QuantPlan, cover
 
 
 def _notes(program: Program) -> list[str]:
+    notes = []
+    if program.dynamic_batch:
+        notes.append("the batch size is open: resize the inputs before the first allocate_tensors(); LiteRT 2.3.0 "
+                     "computes int8 rows beyond the first wrongly in a graph that is resized after it")
     unrolled = sorted({str(n.target) for n in program.exported.graph.nodes
                        if n.op == "call_function" and str(n.target).startswith(("aten.lstm", "aten.gru", "aten.rnn"))})
-    return [f"{', '.join(unrolled)}: unrolled over time, every step has operators of its own; the quantised file can "
-            "be as large as the float one"] if unrolled else []
+    if unrolled:
+        notes.append(f"{', '.join(unrolled)}: unrolled over time, every step has operators of its own; the quantised "
+                     "file can be as large as the float one")
+    return notes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -28,35 +27,31 @@ def float_model(program: Program, layout: str, scratch: Path) -> Path:
         ConversionError: litert-torch cannot convert an operator of the program.
         EnvironmentProblem: litert-torch is not installed.
     """
-    path = scratch / f"float-{layout}.tflite"
+    path, raw = scratch / f"float-{layout}.tflite", scratch / "converted.tflite"
     if not path.exists():
-        scratch.mkdir(parents=True, exist_ok=True)
-        raw = scratch / f"raw-{layout}.tflite"
-        raw.write_bytes(_convert(program, layout))
+        if not raw.exists():
+            scratch.mkdir(parents=True, exist_ok=True)
+            part = raw.with_suffix(".part")
+            part.write_bytes(_convert(program))
+            part.replace(raw)
         model = edit(raw)
-        arrange(model, program)
-        add_metadata(model, _layouts(program, layout))
+        images, maps = _image_inputs(program), _image_outputs(program)
+        arrange(model, program, images if layout == "nhwc" else [], maps if layout == "nhwc" else [])
+        add_metadata(model, {
+            "input_layouts": [layout if i in images else None for i in range(len(program.input_names))],
+            "output_layouts": [layout if i in maps else None for i in range(len(program.output_names))]})
         save(model, path)
-        raw.unlink()
     return path
 
 
-def _convert(program: Program, layout: str) -> bytes:
+def _convert(program: Program) -> bytes:
     with needs_extra("tflite"):
         import litert_torch
-    module: torch.nn.Module = _tagged(program)
-    if layout == "nhwc":
-        inputs, outputs = _image_inputs(program), _image_outputs(program)
-        if inputs or outputs:
-            module = litert_torch.to_channel_last_io(module, inputs, outputs)
+    module = _tagged(program)
     module.training = False  # an exported module refuses eval(); it is in eval mode already
-    example = tuple(x.permute(0, 2, 3, 1).contiguous() if layout == "nhwc" and i in _image_inputs(program) else x
-                    for i, x in enumerate(program.example))
-    shapes: Any = tuple({0: torch.export.Dim.DYNAMIC} for _ in example) if program.dynamic_batch else None
-    if shapes and layout == "nhwc":
-        shapes = (shapes,)  # the wrapper takes *args: one entry that holds all
+    shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in program.example) if program.dynamic_batch else None
     try:
-        content: bytes = litert_torch.convert(module, example, dynamic_shapes=shapes).model_content()
+        content: bytes = litert_torch.convert(module, program.example, dynamic_shapes=shapes).model_content()
     except Exception as error:  # the converter raises whatever its stages raise
         raise _explained(error, program) from error
     return content
@@ -95,9 +90,3 @@ def _image_inputs(program: Program) -> list[int]:
 
 def _image_outputs(program: Program) -> list[int]:
     return [i for i, node in enumerate(output_nodes(program)) if node.meta["val"].ndim == 4]
-
-
-def _layouts(program: Program, layout: str) -> dict[str, Any]:
-    images, maps = set(_image_inputs(program)), set(_image_outputs(program))
-    return {"input_layouts": [layout if i in images else None for i in range(len(program.example))],
-            "output_layouts": [layout if i in maps else None for i in range(len(program.output_names))]}

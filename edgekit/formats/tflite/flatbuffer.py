@@ -32,6 +32,7 @@ class TensorRecord:
     constant: bool
     bytes: int
     quant: QuantParams | None
+    buffer: int = 0
 
     def sizes(self) -> tuple[int, ...]:
         return tuple(d if isinstance(d, int) else 1 for d in self.shape)
@@ -59,19 +60,22 @@ class FileGraph:
     ops: tuple[OpRecord, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    names: dict[int, str] = field(default_factory=dict)
+    input_names: dict[int, str] = field(default_factory=dict)
+    output_names: dict[int, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
     def input_specs(self) -> tuple[TensorSpec, ...]:
-        return tuple(self._border(t, self.facts.get("input_layouts", [None] * len(self.inputs))[i])
-                     for i, t in enumerate(self.inputs))
+        layouts = self.facts.get("input_layouts", [None] * len(self.inputs))
+        return tuple(self.tensors[t].spec(self.input_names.get(t), layouts[i]) for i, t in enumerate(self.inputs))
 
     def output_specs(self) -> tuple[TensorSpec, ...]:
-        return tuple(self._border(t, self.facts.get("output_layouts", [None] * len(self.outputs))[i])
-                     for i, t in enumerate(self.outputs))
+        layouts = self.facts.get("output_layouts", [None] * len(self.outputs))
+        return tuple(self.tensors[t].spec(self.output_names.get(t), layouts[i]) for i, t in enumerate(self.outputs))
 
-    def _border(self, index: int, layout: str | None) -> TensorSpec:
-        return self.tensors[index].spec(self.names.get(index), layout)
+    @cached_property
+    def stores(self) -> dict[int, str]:
+        """buffer -> the name of the first tensor over it, so that shared bytes have one name."""
+        return {t.buffer: t.name for t in reversed(self.tensors) if t.constant}
 
     @cached_property
     def makers(self) -> dict[int, OpRecord]:
@@ -129,10 +133,10 @@ def read_graph(path: Path) -> FileGraph:
     ops = tuple(OpRecord(i, operator_name(model, op), tuple(int(t) for t in _list(op.inputs)),
                          tuple(int(t) for t in _list(op.outputs)), op.builtinOptions or op.builtinOptions2)
                 for i, op in enumerate(main.operators or []))
-    names = {int(t.tensorIndex): _text(t.name) for s in (model.signatureDefs or [])[:1]
-             for t in [*(s.inputs or []), *(s.outputs or [])]}
+    inputs, outputs = ({int(e.tensorIndex): _text(e.name) for s in (model.signatureDefs or [])[:1]
+                        for e in getattr(s, end) or []} for end in ("inputs", "outputs"))
     return FileGraph(tensors, ops, tuple(int(t) for t in _list(main.inputs)),
-                     tuple(int(t) for t in _list(main.outputs)), names, _facts(model))
+                     tuple(int(t) for t in _list(main.outputs)), inputs, outputs, _facts(model))
 
 
 def add_metadata(model: Any, facts: dict[str, Any]) -> None:
@@ -161,7 +165,7 @@ def _tensor(model: Any, tensor: Any) -> TensorRecord:
     shape = tuple("batch" if i < len(open_sizes) and open_sizes[i] == -1 else int(d) for i, d in enumerate(sizes))
     name = _type_names()[tensor.type]
     return TensorRecord(_text(tensor.name), shape, _DTYPES.get(name, name.lower()), data is not None,
-                        0 if data is None else len(data), _quant(tensor.quantization))
+                        0 if data is None else len(data), _quant(tensor.quantization), int(tensor.buffer))
 
 
 def _quant(parameters: Any) -> QuantParams | None:

@@ -80,8 +80,8 @@ def _op(graph: FileGraph, op: OpRecord, delegated: bool | None) -> Op:
 
 def _compute_dtype(graph: FileGraph, op: OpRecord) -> str:
     places = WEIGHTED.get(op.name)
-    if op.name in ("EMBEDDING_LOOKUP", "GATHER"):
-        return graph.tensors[op.outputs[0]].dtype
+    if op.name in ("EMBEDDING_LOOKUP", "GATHER"):  # what it reads are its rows
+        return graph.tensors[op.inputs[places.weight if places else 0]].dtype
     position = places.activation if places else 0
     return graph.tensors[op.inputs[position] if op.inputs else op.outputs[0]].dtype
 
@@ -97,8 +97,8 @@ def _constants(graph: FileGraph, op: OpRecord) -> tuple[Constant, ...]:
             continue
         tensor = graph.tensors[stored]
         role = "weight" if stored == weight else "bias" if places and position == places.bias else "other"
-        found.append(Constant(name=tensor.name, shape=tensor.sizes(), dtype=tensor.dtype, bytes=tensor.bytes,
-                              role=role))
+        found.append(Constant(name=graph.stores[tensor.buffer], shape=tensor.sizes(), dtype=tensor.dtype,
+                              bytes=tensor.bytes, role=role))
     return tuple(found)
 
 

@@ -15,8 +15,9 @@ _BY_KIND: dict[str, str] = {
     "embedding": "EMBEDDING_LOOKUP",
     "rnn": "LSTM RNN UNIDIRECTIONAL_SEQUENCE_LSTM UNIDIRECTIONAL_SEQUENCE_RNN BIDIRECTIONAL_SEQUENCE_LSTM "
            "BIDIRECTIONAL_SEQUENCE_RNN SVDF",
-    "add": "ADD ADD_N", "sub": "SUB", "mul": "MUL SQUARE", "div": "DIV FLOOR_DIV FLOOR_MOD", "pow": "POW",
-    "abs": "ABS", "neg": "NEG", "exp": "EXP", "log": "LOG", "sqrt": "SQRT", "rsqrt": "RSQRT", "sin": "SIN",
+    "add": "ADD ADD_N", "sub": "SUB", "mul": "MUL SQUARE SQUARED_DIFFERENCE",
+    "div": "DIV FLOOR_DIV FLOOR_MOD", "pow": "POW", "abs": "ABS", "neg": "NEG", "exp": "EXP", "log": "LOG",
+    "sqrt": "SQRT", "rsqrt": "RSQRT", "sin": "SIN",
     "cos": "COS", "minmax": "MAXIMUM MINIMUM RELU_N1_TO_1 RELU_0_TO_1",
     "relu": "RELU RELU6", "hard_swish": "HARD_SWISH", "sigmoid": "LOGISTIC", "tanh": "TANH", "gelu": "GELU",
     "leaky_relu": "LEAKY_RELU", "prelu": "PRELU", "elu": "ELU", "softmax": "SOFTMAX LOG_SOFTMAX",

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.contracts import LayerValue
 from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.tflite.flatbuffer import FileGraph, TensorRecord, read_graph
 from edgekit.formats.tflite.graph import op_kind
 from edgekit.formats.tflite.naming import source_of
 from edgekit.formats.tflite.runtime import interpreter
+from edgekit.types.layer import LayerValue
 
 __all__ = ["TfliteSession", "dequantize"]
+
+_KEPT_SHAPES = 3
 
 
 def dequantize(value: np.ndarray, tensor: TensorRecord) -> np.ndarray:
@@ -38,14 +40,18 @@ class TfliteSession:
         self._path, self._threads = path, threads
         self._graph: FileGraph = read_graph(path)
         self.inputs, self.outputs = self._graph.input_specs(), self._graph.output_specs()
-        self._main = interpreter(path, threads=threads)
+        self._loaded: dict[tuple[tuple[int, ...], ...], Any] = {}
+        self._at(tuple(self._graph.tensors[i].sizes() for i in self._graph.inputs))  # refuses a broken file now
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return self._invoke(self._main, inputs)
+        self._check(inputs)
+        return self._invoke(self._at(tuple(v.shape for v in inputs)), inputs)
 
     def layers(self, inputs: Sequence[np.ndarray]) -> list[LayerValue]:
         """Every operator's results in order of execution, in the file's own layout (often channels last)."""
-        keeper = interpreter(self._path, threads=self._threads, keep_values=True)
+        self._check(inputs)
+        keeper = interpreter(self._path, threads=self._threads, keep_values=True,
+                             shapes=self._open_shapes(tuple(v.shape for v in inputs)))
         self._invoke(keeper, inputs)
         values = []
         for op in self._graph.ops:
@@ -55,19 +61,26 @@ class TfliteSession:
                                          dequantize(keeper.get_tensor(index), tensor)))
         return values
 
-    def _invoke(self, loaded: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _at(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
+        """The interpreter for these input shapes; the last few are kept."""
+        if shapes not in self._loaded:
+            while len(self._loaded) >= _KEPT_SHAPES:
+                self._loaded.pop(next(iter(self._loaded)))
+            self._loaded[shapes] = interpreter(self._path, threads=self._threads, shapes=self._open_shapes(shapes))
+        return self._loaded[shapes]
+
+    def _open_shapes(self, shapes: tuple[tuple[int, ...], ...]) -> dict[int, tuple[int, ...]]:
+        return {index: shape for index, shape in zip(self._graph.inputs, shapes, strict=True)
+                if shape != self._graph.tensors[index].sizes()}
+
+    def _check(self, inputs: Sequence[np.ndarray]) -> None:
         if len(inputs) != len(self.inputs):
             raise UsageError("artifact-inputs", f"the model takes {len(self.inputs)} inputs, got {len(inputs)}",
                              cause=", ".join(s.name for s in self.inputs), next="pass every input, in order")
         for spec, value in zip(self.inputs, inputs, strict=True):
             _check(spec.name, spec.shape, spec.dtype, value)
-        resized = False
-        for index, value in zip(self._graph.inputs, inputs, strict=True):
-            if tuple(loaded._get_tensor_details(index, 0)["shape"]) != value.shape:
-                loaded.resize_tensor_input(index, value.shape)
-                resized = True
-        if resized:
-            loaded.allocate_tensors()
+
+    def _invoke(self, loaded: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         for index, value in zip(self._graph.inputs, inputs, strict=True):
             loaded.set_tensor(index, np.ascontiguousarray(value))
         try:

@@ -22,5 +22,5 @@ SUPPORT: dict[str, SchemeSupport] = {cell.scheme: cell for cell in (
     _yes("w8a8-dynamic", _INT8),
     _yes("w8-weight-only", _INT8),
     _yes("w4-weight-only", _INT4, "per channel; depthwise and transposed convolutions and embeddings take int8"),
-    _yes("w8a16-static", _INT8, "int16 kernels are LiteRT's built-in ones: XNNPACK has none"),
+    _yes("w8a16-static", _INT8[:-1], "int16 kernels are LiteRT's built-in ones: XNNPACK has none; embeddings take int8"),
 )}
