@@ -48,7 +48,8 @@ def _head(report: ExportReport, console: Console) -> None:
 
 def _artifacts(report: ExportReport, width: int) -> Table:
     """One row an artifact; on a narrow terminal one column an artifact, so that nothing is cut."""
-    rows: list[list[str | Status]] = [list(facts.COLUMNS), *(facts.artifact_row(report, one) for one in report.artifacts)]
+    rows: list[list[str | Status]] = [list(facts.COLUMNS)]
+    rows += [facts.artifact_row(report, one) for one in report.artifacts]
     if width < _WIDE:
         rows = [list(cells) for cells in zip(*rows, strict=True)]
     return _table("Artifacts", rows)

@@ -53,7 +53,7 @@ def test_problems_fail_an_artifact():
 
 
 def test_narrow_terminal_shows_one_column_an_artifact():
-    lines = printed(sample_report(), 80).splitlines()
+    lines = [line.rstrip() for line in printed(sample_report(), 80).splitlines()]
     row = next(line for line in lines if line.strip().startswith("status"))
     assert "verified" in row
     assert "MISSED size_mb" in row
