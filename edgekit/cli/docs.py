@@ -114,7 +114,8 @@ def _commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=f"edgekit {name}", terminal_width=100, max_content_width=100)
+    context = click.Context(command, info_name=f"edgekit {name}", terminal_width=100, max_content_width=100,
+                            help_option_names=cli.context_settings["help_option_names"])
     return f"```\n{command.get_help(context)}\n```\n"
 
 

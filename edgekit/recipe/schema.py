@@ -76,7 +76,7 @@ class Io(_Part):
     """The artifact's own inputs and outputs."""
 
     dtype: Literal["float32", "int8", "uint8"] = Field(
-        default="float32", description="int8 and uint8 need scheme w8a8-static")
+        default="float32", description="int8 and uint8 need a scheme with static ranges")
     layout: Literal["nchw", "nhwc"] = Field(default="nchw", description="of 4-D inputs and outputs")
 
 
@@ -186,6 +186,6 @@ class Recipe(_Part):
     @classmethod
     def _integer_io_is_static(cls, io: Io, info: ValidationInfo) -> Io:
         quantize = info.data.get("quantize")
-        if quantize is not None and io.dtype != "float32" and quantize.scheme != "w8a8-static":
-            raise ValueError(f"dtype {io.dtype} needs scheme w8a8-static, not {quantize.scheme}")
+        if quantize is not None and io.dtype != "float32" and not SCHEMES[quantize.scheme].needs_calibration:
+            raise ValueError(f"dtype {io.dtype} needs a scheme with static ranges (w8a8-static), not {quantize.scheme}")
         return io
