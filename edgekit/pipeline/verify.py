@@ -28,6 +28,7 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
     workload = load_workload(workload_ref, weights)
     chosen, text = fidelity_inputs(workload, inputs, 0)
     found: tuple[LayerError, ...] | None = None
+    owner = None
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         log = Path(folder) / "log.txt"
         floats = float_reference(workload, chosen, text)
@@ -36,6 +37,7 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
             arrays = [to_artifact(v.numpy(), s) for v, s in zip(chosen[0], session.inputs, strict=True)]
             if layers:
                 found = tuple(layer_errors(capture(workload), chosen[0], session.layers(arrays)))
+                owner = path.name
             outputs = session.run(arrays) if reference else []
         second = None
         if reference:
@@ -48,5 +50,6 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
     met = None if floor_db is None else fidelity.sqnr_db is None or fidelity.sqnr_db >= floor_db
     return Verification(
         artifact=str(path), format=format_name, fidelity=fidelity, floor_db=floor_db, met=met, layers=found,
+        layers_of=owner,
         first_drop=first_drop(found, DEFAULT_FLOOR_DB if floor_db is None else floor_db) if found else None,
         reference=reference, reference_max_abs=second, warnings=tuple(workload.warnings))

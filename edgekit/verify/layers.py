@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 import numpy as np
 import torch
 
 from edgekit.contracts import Inputs, LayerValue, Program
+from edgekit.quantize.kinds import kind_of
 from edgekit.types.graph import Source
 from edgekit.types.verification import LayerError
 from edgekit.verify.compare import sqnr_db
@@ -17,26 +18,41 @@ __all__ = ["first_drop", "layer_errors"]
 
 # A layer "drops" when it alone costs this much on the way from its predecessor's SQNR.
 DROP_DB = 6.0
+_FUSABLE = ("batch_norm", "relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "leaky_relu", "reshape")
 # Enough to call one orientation of a layer the right one: another axis order gives noise (about 0 dB or less).
 _AXES = {n: [p for p in permutations(range(n)) if p[0] == 0] for n in range(1, 6)}
 
 
-def _float_values(program: Program, inputs: Inputs) -> list[tuple[str, Source, np.ndarray]]:
-    """Every floating value of the program with a source, in order."""
-    values: list[tuple[str, Source, np.ndarray]] = []
+def _float_values(program: Program, inputs: Inputs) -> dict[str, list[tuple[Source, np.ndarray]]]:
+    """By module path, every value that an artifact's layer from there may hold: its own, and what fuses into it."""
+    values: dict[torch.fx.Node, np.ndarray] = {}
 
     class Recorder(torch.fx.Interpreter):
         def run_node(self, node: torch.fx.Node) -> object:
             out = super().run_node(node)
-            source = program.sources.get(node.name)
-            if node.op == "call_function" and source and isinstance(out, torch.Tensor) and out.is_floating_point():
-                values.append((node.name, source, out.detach().numpy()))
+            if node.op == "call_function" and isinstance(out, torch.Tensor) and out.is_floating_point():
+                values[node] = out.detach().numpy()
             return out
 
-    module = program.exported.module()
     with torch.inference_mode():
-        Recorder(module).run(*inputs)  # type: ignore[arg-type]
-    return values
+        Recorder(program.exported.module()).run(*inputs)  # type: ignore[arg-type]
+    found: dict[str, list[tuple[Source, np.ndarray]]] = {}
+    for node in values:
+        source = program.sources.get(node.name)
+        if source is not None:
+            for part in (node, *_fused(node)):
+                if part in values:
+                    found.setdefault(source.module, []).append((source, values[part]))
+    return found
+
+
+def _fused(node: torch.fx.Node) -> Iterator[torch.fx.Node]:
+    """What a converter may fold into ``node``'s operator: single users that normalise or activate, in order."""
+    while len(node.users) == 1:
+        node = next(iter(node.users))
+        if kind_of(node) not in _FUSABLE:
+            return
+        yield node
 
 
 def _aligned_sqnr(reference: np.ndarray, value: np.ndarray) -> float | None:
@@ -64,9 +80,7 @@ def layer_errors(program: Program, inputs: Inputs, layers: Sequence[LayerValue])
         inputs: the model-side inputs that ``layers`` were computed from.
         layers: what ``Session.layers`` gave.
     """
-    by_module: dict[str, list[tuple[Source, np.ndarray]]] = {}
-    for _, source, value in _float_values(program, inputs):
-        by_module.setdefault(source.module, []).append((source, value))
+    by_module = _float_values(program, inputs)
     errors: list[LayerError] = []
     for layer in layers:
         if layer.source is None or layer.source.module not in by_module:
