@@ -12,6 +12,7 @@ __all__ = ["Distance", "compare", "sqnr_db"]
 
 # The error that an infinite or missing value stands for: far below any floor.
 WORST_DB = -200.0
+_LARGEST = np.finfo(np.float64).max
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,11 @@ def compare(reference: Sequence[Sequence[np.ndarray]], value: Sequence[Sequence[
         if db is not None and (worst is None or db < worst):
             worst = db
         cosine = min(cosine, _cosine(ref, val))
-        difference = np.abs(val.astype(np.float64) - ref.astype(np.float64))
-        max_abs = max(max_abs, float(difference.max(initial=0.0)))
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(val.astype(np.float64) - ref.astype(np.float64))
+        # NaN and infinity count as the largest float: JSON has neither, and max() would pass over NaN.
+        largest = np.nan_to_num(difference, nan=_LARGEST, posinf=_LARGEST).max(initial=0.0)
+        max_abs = max(max_abs, float(largest))
     agreement = None
     if classifier:
         same = [np.array_equal(r[0].argmax(-1), v[0].argmax(-1)) for r, v in zip(reference, value, strict=True)]

@@ -35,3 +35,11 @@ def test_top1_agreement_counts_inputs():
     val = [[np.array([[0.2, 0.8]])], [np.array([[0.4, 0.6]])]]
     assert compare(ref, val, classifier=True).top1_agreement == 0.5
     assert compare(ref, val).top1_agreement is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_the_worst_there_is(bad):
+    distance = compare([[np.ones((1, 3), np.float32)]], [[np.float32([[1, bad, 1]])]])
+    assert distance.sqnr_db == -200
+    assert distance.cosine == 0
+    assert 1e300 < distance.max_abs < np.inf
