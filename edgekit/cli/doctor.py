@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ _PIN = re.compile(r"""^([\w.-]+)(?:\[[\w,-]*\])?\s*(==|>=)?\s*([\w.+!]*)[^;]*(?:
 def doctor(as_json: bool) -> int:
     packages = _packages()
     with ThreadPoolExecutor() as pool:  # each import is a process of its own
-        states = pool.map(lambda item: _format(*item, packages), RUNTIMES.items())
+        states = pool.map(_format, RUNTIMES, RUNTIMES.values(), repeat(packages))
         formats = dict(zip(RUNTIMES, states, strict=True))
     machine = _machine()
     broken = any(p["problem"] for p in packages if p["extra"] is None)
@@ -62,7 +63,7 @@ def _packages() -> list[dict[str, Any]]:
         elif operator == "==" and version.partition("+")[0] != wanted:
             problem = f"version {version}, edgekit was built with {wanted}"
         found.append({"name": name, "wanted": f"{operator or ''}{wanted}", "found": version, "extra": extra,
-                      "problem": problem})
+                      "problem": problem, "add": f'pip install "{name}{operator or ""}{wanted}"' if problem else None})
     return found
 
 
@@ -113,6 +114,9 @@ def _print(machine: dict[str, Any], formats: dict[str, Any], packages: list[dict
     rows += [(p["name"], f"{p['found'] or '-'} (wanted {p['wanted'] or 'any'})"
               + (f", for {p['extra']}" if p["extra"] else ""), p["problem"] or "ok") for p in packages]
     print_table(("what", "found", "state"), rows)
+    for package in packages:
+        if package["add"] and package["extra"] not in formats:
+            stderr().print(f"{package['name']}: {package['problem']}\n  add it: {package['add']}", markup=False)
     for name, state in formats.items():
         word = "ready" if state["usable"] else "cannot be used"
         stderr().print(f"{name}: {word}" + "".join(f"; {p}" for p in state["problems"]), markup=False)

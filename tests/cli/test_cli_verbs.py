@@ -127,4 +127,5 @@ def test_doctor_finds_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert run(["doctor"]) == 5
     printed = capsys.readouterr()
     assert 'pip install "edgekit[onnx]"' in printed.err
+    assert 'pip install "torch==2.13.0"' in printed.err
     assert "missing" in printed.out

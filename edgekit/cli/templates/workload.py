@@ -25,7 +25,8 @@ class Model(nn.Module):
         self.classifier = nn.Linear(32, 4)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.features(image).flatten(1))
+        logits: torch.Tensor = self.classifier(self.features(image).flatten(1))
+        return logits
 
 
 def load() -> nn.Module:
