@@ -24,6 +24,7 @@ def test_calibration_survives_the_file(tmp_path):
         assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.slow
 def test_export_in_a_child(tmp_path):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10)).eval()
