@@ -22,9 +22,9 @@ def list_(as_json: bool) -> None:
     if as_json:
         emit_json("devices", 1, {"devices": [d.model_dump(mode="json") for d in profiles]})
         return
-    print_table(("id", "name", "soc", "cores", "ram_mb", "app_budget_mb", "processors"), [
-        (d.id, d.name, d.soc, ", ".join(f"{c.count} x {c.core} {c.max_ghz:g} GHz" for c in d.clusters),
-         str(d.ram_mb), str(d.app_budget_mb), " ".join(d.processors)) for d in profiles])
+    print_table(("id", "soc", "cores", "RAM, MiB", "for an app"), [
+        (d.id, d.soc, ", ".join(f"{c.count} {c.core} {c.max_ghz:g} GHz" for c in d.clusters), str(d.ram_mb),
+         str(d.app_budget_mb)) for d in profiles])
 
 
 @devices.command(help="Print the profile DEVICE, an id or a file.")

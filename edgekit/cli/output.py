@@ -76,7 +76,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console = stdout()
     if console.is_terminal:
         from rich.table import Table
-        table = Table(*columns, header_style="bold", pad_edge=False)
+        table = Table(header_style="bold", pad_edge=False)
+        for column in columns:  # names stay whole; what describes them wraps
+            table.add_column(column, no_wrap=column == columns[0])
         for row in rows:
             table.add_row(*(_escaped(cell) for cell in row))
         console.print(table)

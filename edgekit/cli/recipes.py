@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
@@ -25,8 +24,7 @@ def list_(as_json: bool) -> None:
             {"name": r.name, "description": r.description, "device": r.device, "scheme": r.quantize.scheme,
              "formats": list(r.formats), "compress": [p.name for p in r.compress]} for r in loaded]})
     else:
-        print_table(("name", "device", "scheme", "formats", "description"),
-                    [(r.name, r.device or "", r.quantize.scheme, " ".join(r.formats), r.description) for r in loaded])
+        print_table(("name", "scheme", "what it is for"), [(r.name, r.quantize.scheme, r.description) for r in loaded])
 
 
 @recipes.command(help="Print RECIPE, a file or a shipped name; with --json every default spelled out.")
@@ -72,16 +70,14 @@ def schemes(as_json: bool) -> None:
                         for name, cells in table.items()}})
         return
     print_table(("scheme", *table, "what it is"),
-                [(name, *(_cell(cells.get(name)) for cells in table.values()), scheme.summary)
+                [(name, *("yes" if cells[name].supported else "no" for cells in table.values()), scheme.summary)
                  for name, scheme in SCHEMES.items()])
     for name, cells in table.items():
+        backends = sorted({cell.backend for cell in cells.values() if cell.backend})
+        click.echo(f"{name} runs on: {', '.join(backends)}")
         for cell in cells.values():
             if text := cell.reason or cell.note:
                 click.echo(f"{name} {cell.scheme}: {text}")
-
-
-def _cell(cell: Any) -> str:
-    return f"yes ({cell.backend})" if cell and cell.supported else "no"
 
 
 def _check(ref: str) -> str:
