@@ -15,7 +15,6 @@ from edgekit.pipeline.budget import budget_lines
 from edgekit.pipeline.prepare import Prepared, prepare
 from edgekit.pipeline.produce import Produced, Widening, produce
 from edgekit.pipeline.publish import Staging
-from edgekit.pipeline.remote_session import RemoteSession
 from edgekit.pipeline.request import ExportRequest, check_support
 from edgekit.pipeline.run import Run
 from edgekit.recipe.load import canonical
@@ -48,21 +47,11 @@ def _produce_all(run: Run, request: ExportRequest, prepared: Prepared,
     return made, failed
 
 
-def _write(run: Run, prepared: Prepared, made: list[Produced], folder: Path) -> None:
+def _write(made: list[Produced], folder: Path) -> None:
     """Artifacts and golden vectors into the staging folder."""
     for one in made:
         shutil.copyfile(one.path, folder / one.path.name)
-    sessions = {}
-    try:
-        for one in made:
-            name = one.report.artifact.format
-            sessions[name] = RemoteSession(name, one.path, log=run.log)
-        write_golden(folder / "golden", sessions, prepared.reference,
-                     {o.report.artifact.format: o.report.fidelity for o in made},
-                     {o.report.artifact.format: o.report.artifact.scheme for o in made})
-    finally:
-        for session in sessions.values():
-            session.close()
+        write_golden(folder / "golden", one.report.artifact, one.vectors, one.report.fidelity.sqnr_db)
 
 
 def _status(report_lines: list[Any], failed: list[tuple[str, EdgekitError]]) -> int:
@@ -100,9 +89,8 @@ def export(request: ExportRequest, run: Run) -> ExportReport:
         if not made:
             raise failed[0][1]
         with run.stage("publish"):
-            _write(run, prepared, made, staging.folder)
-        artifacts = [one.report.model_copy(update={"artifact": one.report.artifact.model_copy(
-            update={"path": one.path.name})}) for one in made]
+            _write(made, staging.folder)
+        artifacts = [one.report for one in made]
         lines = budget_lines(request.recipe.recipe.budget, request.recipe.recipe.fidelity.min_sqnr_db, artifacts)
         report = ExportReport(
             workload=_workload_facts(request, prepared), recipe=canonical(request.recipe.recipe),

@@ -23,6 +23,7 @@ from edgekit.types.graph import OpGraph
 from edgekit.types.report import ArtifactReport
 from edgekit.types.scheme import SchemeSupport
 from edgekit.verify.fidelity import measure_fidelity
+from edgekit.verify.golden import Vector, record_golden
 from edgekit.verify.proof import prove
 
 __all__ = ["Produced", "Widening", "produce"]
@@ -33,11 +34,11 @@ WIDEN_STEPS_DB = (1.0, 4.0, 8.0)
 
 @dataclass(frozen=True)
 class Produced:
-    """A verified artifact: its file in the cache, the report's entry, and its graph."""
+    """A verified artifact: its file in the cache, the report's entry, and its golden vectors."""
 
     path: Path
     report: ArtifactReport
-    graph: OpGraph
+    vectors: tuple[Vector, ...]
 
 
 class Widening:
@@ -84,11 +85,12 @@ def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, pla
             OpGraph.model_validate_json((folder / "graph.json").read_text()))
 
 
-def _verify(run: Run, request: ExportRequest, prepared: Prepared, name: str, path: Path) -> Fidelity:
+def _verify(run: Run, prepared: Prepared, name: str, path: Path) -> tuple[Fidelity, tuple[Vector, ...]]:
     with run.stage(f"verify:{name}") as stage, RemoteSession(name, path, log=run.log) as session:
         fidelity = measure_fidelity(prepared.workload, session, prepared.reference, lock=run.user_code)
+        vectors = record_golden(session, prepared.reference)
         stage.peak(session.peak_rss_bytes)
-        return fidelity
+        return fidelity, vectors
 
 
 def _low(request: ExportRequest, fidelity: Fidelity) -> bool:
@@ -112,7 +114,7 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
     """
     plan = replace(prepared.plan, options=_options(request, name))
     path, artifact, graph = _export(run, request, prepared, name, plan, f"export:{name}")
-    fidelity = _verify(run, request, prepared, name, path)
+    fidelity, vectors = _verify(run, prepared, name, path)
     widen = request.recipe.recipe.fidelity.widen == "auto" and request.scheme.quantized
     floor = request.recipe.recipe.fidelity.min_sqnr_db
     for step in WIDEN_STEPS_DB if widen else ():
@@ -125,16 +127,17 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
             continue
         wider = replace(plan, keep_float=(*prepared.plan.keep_float, *rules))
         attempt = _export(run, request, prepared, name, wider, f"widen:{name}")
-        again = _verify(run, request, prepared, name, attempt[0])
-        if _better(again, fidelity):
-            (path, artifact, graph), fidelity, plan = attempt, again, wider
+        again = _verify(run, prepared, name, attempt[0])
+        if _better(again[0], fidelity):
+            (path, artifact, graph), (fidelity, vectors), plan = attempt, again, wider
     problems = prove(graph, artifact, plan, cell)
     if problems:
         raise ConversionError(
             "not-as-asked", f"{name}: {len(problems)} weights or operators are not {request.scheme.name}",
             where=str(prepared.workload.source), cause="; ".join(problems[:5]),
             next="name the layers under quantize.keep_float if they should stay float, or report the model")
-    return Produced(path, ArtifactReport(artifact=artifact, fidelity=fidelity), graph)
+    report = ArtifactReport(artifact=artifact.model_copy(update={"path": path.name}), fidelity=fidelity)
+    return Produced(path, report, vectors)
 
 
 def _better(new: Fidelity, old: Fidelity) -> bool:

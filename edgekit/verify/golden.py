@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgekit.contracts import Session
-from edgekit.types.fidelity import Fidelity
+from edgekit.types.artifact import Artifact
 from edgekit.types.tensor import TensorSpec
 from edgekit.verify.fidelity import Reference
 from edgekit.verify.predictor import to_artifact
 
-__all__ = ["write_golden"]
+__all__ = ["Vector", "record_golden", "write_golden"]
 
 VECTORS = 4
 # Room for another core's rounding: steps of the output's own grid where it is quantised, else relative to its peak.
@@ -36,27 +37,41 @@ def _tolerance(value: np.ndarray, spec: TensorSpec, quantized: bool) -> float:
     return float(np.abs(value).max(initial=0.0)) * (STEPS / 128 if quantized else RELATIVE)
 
 
-def write_golden(folder: Path, sessions: dict[str, Session], reference: Reference, fidelity: dict[str, Fidelity],
-                 schemes: dict[str, str]) -> None:
-    """Writes ``golden.json`` and, for each format, the first inputs and what its artifact answered to them.
+@dataclass(frozen=True)
+class Vector:
+    """One input and what the artifact answered to it, in the artifact's own dtypes and layout."""
+
+    inputs: tuple[np.ndarray, ...]
+    outputs: tuple[np.ndarray, ...]
+
+
+def record_golden(session: Session, reference: Reference) -> tuple[Vector, ...]:
+    """Runs the first reference inputs through the artifact."""
+    vectors = []
+    for one in reference.inputs[:VECTORS]:
+        arrays = [to_artifact(np.asarray(v), s) for v, s in zip(one, session.inputs, strict=True)]
+        vectors.append(Vector(tuple(arrays), tuple(session.run(arrays))))
+    return tuple(vectors)
+
+
+def write_golden(folder: Path, artifact: Artifact, vectors: Sequence[Vector], sqnr_db: float | None) -> None:
+    """Adds one artifact's vectors to ``golden.json`` and the folder.
 
     Tolerances are absolute: how far another device's answer may be from the recorded one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    document: dict[str, Any] = {"schema": "edgekit/golden/1", "byte_order": "little", "formats": {}}
-    for name, session in sessions.items():
-        vectors = []
-        quantized = schemes[name] not in ("fp32",)
-        for i, one in enumerate(reference.inputs[:VECTORS]):
-            arrays = [to_artifact(np.asarray(v), s) for v, s in zip(one, session.inputs, strict=True)]
-            outputs = session.run(arrays)
-            ins = _tensors(folder, f"{name}_{i}_in", arrays, session.inputs)
-            outs = _tensors(folder, f"{name}_{i}_out", outputs, session.outputs)
-            for entry, value, spec in zip(outs, outputs, session.outputs, strict=True):
-                entry["tolerance"] = _tolerance(value, spec, quantized)
-            vectors.append({"inputs": ins, "outputs": outs})
-        document["formats"][name] = {"vectors": vectors, "sqnr_db": fidelity[name].sqnr_db}
-    (folder / "golden.json").write_text(json.dumps(document, indent=1) + "\n")
+    index = folder / "golden.json"
+    document: dict[str, Any] = json.loads(index.read_text()) if index.exists() else {
+        "schema": "edgekit/golden/1", "byte_order": "little", "formats": {}}
+    entries, name = [], artifact.format
+    for i, vector in enumerate(vectors):
+        ins = _tensors(folder, f"{name}_{i}_in", vector.inputs, artifact.inputs)
+        outs = _tensors(folder, f"{name}_{i}_out", vector.outputs, artifact.outputs)
+        for entry, value, spec in zip(outs, vector.outputs, artifact.outputs, strict=True):
+            entry["tolerance"] = _tolerance(value, spec, artifact.scheme != "fp32")
+        entries.append({"inputs": ins, "outputs": outs})
+    document["formats"][name] = {"file": Path(artifact.path).name, "sqnr_db": sqnr_db, "vectors": entries}
+    index.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _tensors(folder: Path, stem: str, values: Sequence[np.ndarray],
