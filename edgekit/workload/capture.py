@@ -59,7 +59,8 @@ def capture(workload: Workload) -> Program:
     exported = _export(module, inputs, shapes)
     refuse_data_dependent(exported)
     graph_module = flatten_graph_module(exported.module(check_guards=False))
-    if normalize_graph(graph_module, workload.example, workload.warnings):
+    graph_module, changes = normalize_graph(graph_module)
+    if changes or len(graph_module.state_dict()) < len(exported.state_dict):  # weights that the graph does not read
         exported = _export(graph_module, inputs, shapes)
     program = Program(
         name=workload.name, exported=exported, example=workload.example, input_names=workload.input_names,

@@ -82,6 +82,8 @@ def flatten_outputs(value: Any, path: str = "") -> list[tuple[str, torch.Tensor]
 
 def output_names(paths: Sequence[str]) -> tuple[str, ...]:
     """Names for output paths: ``output`` for one without a name, ``output_0`` for positions, keys as they are."""
+    if len(paths) == 1 and (not paths[0] or paths[0].isdigit()):
+        return ("output",)
     return tuple(f"output_{p}" if p[:1].isdigit() else p or "output" for p in paths)
 
 
