@@ -10,7 +10,7 @@ from torch.fx import Node, map_arg
 
 from edgekit.contracts import Inputs, QuantPlan
 from edgekit.errors import UsageError
-from edgekit.quantize.observers import RangeObserver, make_observer
+from edgekit.quantize.observers import RangeObserver, make_observer, observer_for
 from edgekit.quantize.params import Grid, activation_grid
 from edgekit.quantize.wiring import STATIC_KINDS, Wiring
 
@@ -32,7 +32,8 @@ class Ranges:
         covered = wiring.covered(STATIC_KINDS, ())
         points = {wiring.grid_root(n) for n in covered if n not in wiring.fused_into_user}
         points |= {wiring.grid_root(i) for n in covered for i in wiring.activations(n) if n not in wiring.heads}
-        self._observers: dict[Node, RangeObserver] = {n: make_observer(plan.observer) for n in points}
+        self._observers: dict[Node, RangeObserver] = {
+            n: make_observer(observer_for(plan.observer, wiring.reader_kinds(n))) for n in points}
         self._grids: dict[Node, Grid] = {}
 
         def watch(node: Node, value: Any) -> Any:

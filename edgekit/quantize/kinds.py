@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["is_depthwise", "kind_of", "op_name"]
+__all__ = ["is_depthwise", "kind_of", "kind_of_name", "op_name"]
 
 _KINDS = {
     "conv": "conv1d conv2d conv3d convolution",
@@ -59,6 +59,11 @@ def op_name(node: torch.fx.Node) -> str:
     if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
         return "getitem" if target is operator.getitem else ""
     return target._schema.name.rpartition("::")[2]
+
+
+def kind_of_name(name: str) -> str:
+    """Kind of an ATen operator by its bare name (``conv2d``); "other" outside the table."""
+    return _KIND_BY_NAME.get(name, "other")
 
 
 def kind_of(node: torch.fx.Node) -> str:

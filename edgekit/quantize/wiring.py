@@ -26,7 +26,7 @@ STATIC_KINDS = frozenset((
 DYNAMIC_KINDS = frozenset(("conv", "depthwise_conv", "conv_transpose", "linear"))
 # Values pass unchanged, so input and output share one grid and nothing is rounded.
 _PASS = frozenset(("reshape", "transpose", "slice", "split", "expand", "max_pool", "gather", "pad", "cast"))
-_PASS_NAMES = frozenset(("dropout", "dropout_", "alias", "clone", "contiguous", "detach", "lift_fresh_copy", "getitem"))
+_PASS_NAMES = frozenset(("dropout", "dropout_", "alias", "clone", "contiguous", "detach", "lift_fresh_copy"))
 # Rounded again, on the grid of their input.
 _SAME_GRID = frozenset(("avg_pool",))
 # relu after these is part of the same integer kernel.
@@ -104,6 +104,8 @@ class Wiring:
             return "nearest" in op_name(node)
         if self.kinds[node] == "pad":
             return len(node.args) < 4 or not node.args[3]
+        if op_name(node) == "getitem":
+            return self.kinds[node.all_input_nodes[0]] == "split"
         if self.kinds[node] == "cast":
             return self.is_real(node.all_input_nodes[0])
         return self.kinds[node] in _PASS or op_name(node) in _PASS_NAMES
@@ -121,6 +123,13 @@ class Wiring:
             node = self.root(node.all_input_nodes[0])
         return node
 
+    def reader_kinds(self, node: Node) -> set[str]:
+        """Kinds of the operators that read the node's values, directly or through value-preserving ones."""
+        readers = set()
+        for user in node.users:
+            readers |= self.reader_kinds(user) if self.passes(user) else {self.kinds[user]}
+        return readers
+
     def is_real(self, node: Node) -> bool:
         value = tensor_of(node)
         return value is not None and value.is_floating_point()
@@ -134,10 +143,12 @@ class Wiring:
 
     def activations(self, node: Node) -> tuple[Node, ...]:
         """Inputs that are quantised as activations: all real ones but weight, bias and normalisation statistics."""
+        inputs = node.all_input_nodes
         if self.kinds[node] in (*WEIGHT_AXIS, "batch_norm", "prelu"):
-            first = node.args[0]
-            return (first,) if isinstance(first, Node) and self.is_real(first) else ()
-        return tuple(n for n in node.all_input_nodes if self.is_real(n))
+            inputs = inputs[:1]
+        elif op_name(node) == "scaled_dot_product_attention":
+            inputs = inputs[:3]  # not the mask
+        return tuple(n for n in inputs if self.is_real(n))
 
     def covered(self, kinds: frozenset[str], rules: Iterable[FloatRule]) -> frozenset[Node]:
         """The nodes that a scheme over ``kinds`` quantises under ``rules``; a fused relu goes with its head."""

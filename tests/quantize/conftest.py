@@ -12,7 +12,7 @@ from edgekit.types.scheme import SCHEMES
 
 
 def program_of(module: nn.Module, *example: torch.Tensor) -> Program:
-    exported = torch.export.export(module.eval(), example).run_decompositions({})
+    exported = torch.export.export(module.eval(), example)
     sources = {}
     for node in exported.graph.nodes:
         stack = list((node.meta.get("nn_module_stack") or {}).values())

@@ -77,7 +77,7 @@ def test_mse_clips_a_lone_outlier():
     values = np.append(np.random.default_rng(2).normal(size=100_000), 60.0).astype(np.float32)
     lo, hi = observe("mse", values).range()
     assert -6 < lo < -3
-    assert 4 < hi < 55  # a lone value far out is worth 3136 squared: part of it stays
+    assert 4 < hi < 59  # clipping weighs more than rounding: most of a lone value's reach stays
 
 
 @pytest.mark.parametrize("name", OBSERVERS)

@@ -1,0 +1,105 @@
+"""What stays float by default, and that it pays."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import plan_of, program_of
+from torch import nn
+
+from edgekit.quantize.params import Grid, fake_quantize
+from edgekit.quantize.policy import LONG_SOFTMAX, default_rules
+from edgekit.quantize.simulate import energy, layer_errors, sqnr_db
+from edgekit.types.scheme import SCHEMES
+
+STATIC = SCHEMES["w8a8-static"]
+
+
+class Attention(nn.Module):
+    """One head over ``keys`` positions, with an additive padding mask where ``masked``; sharp enough to have a peak."""
+
+    def __init__(self, masked: bool = False) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(16, 48)
+        self.norm = nn.LayerNorm(16)
+        self.out = nn.Linear(16, 16)
+        self.masked = masked
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).chunk(3, -1)
+        scores = q @ k.transpose(-1, -2)
+        if self.masked:
+            scores = scores + torch.where(x[:, None, :, 0] > 1.5, torch.finfo(torch.float32).min, 0.0)
+        return self.norm(x + self.out(scores.softmax(-1) @ v))
+
+
+def rules_for(module, x, scheme=STATIC):
+    program = program_of(module, x)
+    return program, default_rules(program, scheme)
+
+
+def kinds(rules):
+    return {(r.module, r.kind) for r in rules}
+
+
+@pytest.mark.parametrize(("keys", "expected"), [
+    (32, {("norm", "*"), ("", "add")}),
+    (200, {("norm", "*"), ("", "add"), ("", "softmax")}),
+    (600, {("norm", "*"), ("", "add"), ("", "softmax"), ("", "matmul")}),
+])
+def test_softmax_stays_float_by_its_length(keys, expected):
+    _, rules = rules_for(Attention(), torch.randn(1, keys, 16))
+    assert kinds(rules) == expected
+    assert all(r.origin == "rule" for r in rules)
+
+
+def test_rules_save_masked_attention():
+    torch.manual_seed(0)
+    x = torch.randn(1, 32, 16) * 2
+    program, rules = rules_for(Attention(masked=True), x)
+
+    def attention_db(keep):
+        errors = {e.node: e.sqnr_db for e in layer_errors(program, plan_of([(x,)], keep_float=keep), [(x,)])}
+        return errors["matmul_1"]
+
+    assert attention_db(()) < 10
+    assert attention_db(rules) > 25
+
+
+def test_the_softmax_threshold_is_where_the_fixed_grid_fails():
+    torch.manual_seed(0)
+
+    def attention_db(keys):
+        probabilities, values = torch.randn(256, keys).softmax(-1), torch.randn(keys, 32)
+        exact = probabilities @ values
+        rounded = fake_quantize(probabilities, Grid(1 / 256, -128, -128, 127)) @ values
+        return sqnr_db(energy(exact), energy(exact - rounded))
+
+    assert attention_db(LONG_SOFTMAX) > 25
+    assert attention_db(1500) < 6
+
+
+def test_fragile_elementwise_modules_stay_float_whole_and_others_by_node():
+    class Gelu(nn.Module):
+        def forward(self, x):
+            return 0.5 * x * (1 + torch.tanh(0.8 * (x + 0.044715 * torch.pow(x, 3))))
+
+    class Top(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.act, self.b = nn.Linear(4, 4), Gelu(), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return torch.exp(self.b(self.act(self.a(x))))
+
+    _, rules = rules_for(Top(), torch.randn(2, 4))
+    assert {(r.module, r.kind, r.node) for r in rules} == {("act", "*", None), ("", "exp", "exp")}
+
+
+@pytest.mark.parametrize("scheme", ["fp32", "fp16", "w8a8-dynamic", "w8-weight-only", "w4-weight-only"])
+def test_schemes_without_static_ranges_need_no_rules(scheme):
+    assert rules_for(Attention(), torch.randn(1, 200, 16), SCHEMES[scheme])[1] == ()
+
+
+def test_a_plain_cnn_has_no_rules(net):
+    assert default_rules(net, STATIC) == ()
