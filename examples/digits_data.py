@@ -64,9 +64,9 @@ def train_batches(train: Indices | None = None, size: int = 64) -> Iterator[tupl
             yield (augment(images()[chosen]),), targets()[chosen]
 
 
-def calibration_images(count: int = 256) -> Iterator[tuple[torch.Tensor]]:
-    """Training images one at a time (1x3x32x32), in a fixed order that mixes the classes."""
-    train = folds()[0][0]
+def calibration_images(train: Indices | None = None, count: int = 256) -> Iterator[tuple[torch.Tensor]]:
+    """Images of the training part one at a time (1x3x32x32), in a fixed order that mixes the classes."""
+    train = folds()[0][0] if train is None else train
     for index in train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))][:count]:
         yield (images()[index:index + 1],)
 

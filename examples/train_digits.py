@@ -30,12 +30,14 @@ SETTINGS = TrainSettings(epochs=20, lr=4e-3, weight_decay=0.02, seed=0)
 
 def train(arch: str, fold: int = 0, *, verbose: bool = False) -> nn.Module:
     """A model of ``digits_<arch>`` trained without fold ``fold``, in eval mode."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so small a network gains nothing from a second, and one thread repeats exactly
     torch.manual_seed(SETTINGS.seed)
     model = importlib.import_module(f"digits_{arch}").build().to(memory_format=torch.channels_last)
     result = edgekit.train.trainer.fit(
         model, lambda: data.train_batches(data.folds()[fold][0]), nn.CrossEntropyLoss(label_smoothing=0.05), SETTINGS,
         progress=(lambda *state: print("epoch {} of {}: loss {:.4f}".format(*state))) if verbose else None)
+    torch.set_num_threads(threads)
     if verbose:
         print(f"{result.seconds:.0f} s")
     return model.to(memory_format=torch.contiguous_format).eval()
@@ -54,8 +56,8 @@ def content_key(arch: str, fold: int) -> str:
     return hashlib.sha256(b"\0".join([*parts, f"{torch.__version__} {platform.machine()} {fold}".encode()])).hexdigest()
 
 
-def fold_model(arch: str, fold: int, cache: Path) -> nn.Module:
-    """The model that has not seen fold ``fold``: from the cache, or trained now and kept there."""
+def fold_weights(arch: str, fold: int, cache: Path) -> Path:
+    """Weights of the model that has not seen fold ``fold``: from the cache, or trained now and kept there."""
     path = cache / f"digits_{arch}-fold{fold}-{content_key(arch, fold)[:16]}.safetensors"
     if not path.exists():
         trained = train(arch, fold)
@@ -63,9 +65,7 @@ def fold_model(arch: str, fold: int, cache: Path) -> nn.Module:
         part = path.with_suffix(".part")
         save_file(trained.state_dict(), part)
         part.replace(path)
-    model = importlib.import_module(f"digits_{arch}").build()
-    model.load_state_dict(load_file(path))
-    return model.eval()
+    return path
 
 
 def main() -> None:
@@ -75,10 +75,15 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "edgekit" / "examples")
     options = parser.parse_args()
     if options.fold is not None:
-        model = fold_model(options.arch, options.fold, options.cache)
+        path = fold_weights(options.arch, options.fold, options.cache)
+        model = importlib.import_module(f"digits_{options.arch}").build()
+        model.load_state_dict(load_file(path))
+        model.eval()
     else:
+        path = HERE / "weights" / f"digits_{options.arch}.safetensors"
         model = train(options.arch, verbose=True)
-        save_file(model.state_dict(), HERE / "weights" / f"digits_{options.arch}.safetensors")
+        save_file(model.state_dict(), path)
+    print(path)
     print(f"top-1 on images not trained on: {test_accuracy(model, options.fold or 0):.2f} %")
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgekit.compress.layers import CONVOLUTION, WEIGHTED
 from edgekit.compress.trace import graph_of
 from edgekit.contracts import Inputs
 
 __all__ = ["Group", "Removal", "find_groups", "probe", "remove"]
 
-_CONV = nn.modules.conv._ConvNd
 # Layers that treat channels one by one: what they do to one does not depend on the others.
 _PER_CHANNEL = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.PReLU)
 
@@ -49,7 +49,7 @@ def find_groups(graph: Any) -> list[tuple[Group, Any]]:
     """Every group of the graph, with ``torch_pruning``'s own object that holds all of its channels."""
     names = {m: name for name, m in graph.model.named_modules()}
     found = []
-    for whole in graph.get_all_groups(root_module_types=(_CONV, nn.Linear)):
+    for whole in graph.get_all_groups(root_module_types=WEIGHTED):
         root = whole[0].dep.target.module
         found.append((Group(names[root], len(whole[0].idxs), _divisions(whole)), whole))
     return found
@@ -104,12 +104,13 @@ def probe(module: nn.Module, example: Inputs, group: Group) -> str | None:
 def _divisions(whole: Any) -> int:
     """The largest number of equal parts that any layer of the group divides its channels into."""
     layers = [dep.target.module for dep, _ in whole]
-    grouped = [m.groups for m in layers if isinstance(m, _CONV) and not _depthwise(m)]
+    grouped = [m.groups for m in layers if isinstance(m, CONVOLUTION) and not _depthwise(m)]
     return max([1, *grouped, *(m.num_groups for m in layers if isinstance(m, nn.GroupNorm))])
 
 
 def _depthwise(layer: Any) -> bool:
-    return bool(layer.groups > 1 and layer.groups == layer.out_channels == layer.in_channels)
+    return (isinstance(layer, CONVOLUTION)
+            and 1 < layer.groups == layer.out_channels == layer.in_channels)
 
 
 def _mask_readers(graph: Any, group: Any, names: Mapping[nn.Module, str], masked: nn.Module) -> bool:
@@ -117,9 +118,9 @@ def _mask_readers(graph: Any, group: Any, names: Mapping[nn.Module, str], masked
     comparable = True
     for item in group.items:
         layer = item.dep.target.module
-        if layer not in names or isinstance(layer, _PER_CHANNEL) or (isinstance(layer, _CONV) and _depthwise(layer)):
+        if layer not in names or isinstance(layer, _PER_CHANNEL) or _depthwise(layer):
             continue
-        if not isinstance(layer, _CONV | nn.Linear) or getattr(layer, "groups", 1) > 1:
+        if not isinstance(layer, WEIGHTED) or getattr(layer, "groups", 1) > 1:
             comparable = False
         elif graph.is_in_channel_pruning_fn(item.dep.handler):
             axis = 0 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 1

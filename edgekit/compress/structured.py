@@ -18,6 +18,7 @@ from torch import nn
 from edgekit.compress import channels
 from edgekit.compress.counting import macs, parameters
 from edgekit.compress.finetune import finetune, require_train_data
+from edgekit.compress.layers import require_weighted
 from edgekit.compress.trace import graph_of
 from edgekit.contracts import PassResult, Workload
 from edgekit.errors import ConversionError, WorkloadError
@@ -62,9 +63,7 @@ class StructuredPruning:
 
     def requires(self, workload: Workload, settings: StructuredSettings) -> None:
         """Raises where there is no layer with channels, or no ``train_data()`` for what was asked."""
-        if not any(isinstance(m, nn.modules.conv._ConvNd | nn.Linear) for m in workload.module.modules()):
-            raise ConversionError("compress-nothing-to-cut", "the model has no convolution or linear layer to prune",
-                                  next=f"remove {self.name!r} from the recipe's `compress`")
+        require_weighted(workload, self.name)
         if settings.importance == "taylor" and workload.train_data is None:
             raise WorkloadError("compress-no-train-data", "importance 'taylor' needs gradients on training data",
                                 where=str(workload.source), cause="the workload defines no train_data()",

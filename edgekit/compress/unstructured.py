@@ -16,13 +16,12 @@ from torch import nn
 
 from edgekit.compress.counting import parameters
 from edgekit.compress.finetune import finetune, require_train_data
+from edgekit.compress.layers import WEIGHTED, require_weighted
 from edgekit.contracts import PassResult, Workload
 from edgekit.errors import ConversionError
 from edgekit.train.settings import TrainSettings
 
 __all__ = ["UnstructuredPruning", "UnstructuredSettings"]
-
-_LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
 
 class UnstructuredSettings(BaseModel):
@@ -46,9 +45,7 @@ class UnstructuredPruning:
 
     def requires(self, workload: Workload, settings: UnstructuredSettings) -> None:
         """Raises where there is no weight to prune, or no ``train_data()`` for the epochs asked for."""
-        if not _weights(workload.module):
-            raise ConversionError("compress-nothing-to-cut", "the model has no convolution or linear layer to prune",
-                                  next=f"remove {self.name!r} from the recipe's `compress`")
+        require_weighted(workload, self.name)
         require_train_data(workload, settings.train, self.name)
 
     def run(self, workload: Workload, settings: UnstructuredSettings) -> PassResult:
@@ -83,7 +80,7 @@ class UnstructuredPruning:
 
 def _weights(module: nn.Module) -> list[torch.Tensor]:
     """Weights of convolutions and linear layers, tied ones once."""
-    found: dict[int, torch.Tensor] = {id(m.weight): m.weight for m in module.modules() if isinstance(m, _LAYERS)}
+    found: dict[int, torch.Tensor] = {id(m.weight): m.weight for m in module.modules() if isinstance(m, WEIGHTED)}
     return list(found.values())
 
 
