@@ -19,9 +19,10 @@ def matches(rule: FloatRule, source: Source | None, kind: str, node: str | None 
     Args:
         source: where the operator comes from; None (unknown) matches rules for all modules only.
         kind: the operator's kind (``edgekit.types.kinds``).
-        node: the operator's FX node name where the caller knows it; None ignores ``rule.node``.
+        node: the operator's FX node name where the caller knows it; None leaves it to ``rule``'s module and kind,
+            except where the rule has no module either.
     """
-    if rule.node is not None and node is not None and rule.node != node:
+    if rule.node is not None and (rule.node != node if node is not None else rule.module == "*"):
         return False
     if rule.kind not in ("*", kind):
         return False

@@ -123,12 +123,16 @@ class Wiring:
             node = self.root(node.all_input_nodes[0])
         return node
 
-    def reader_kinds(self, node: Node) -> set[str]:
-        """Kinds of the operators that read the node's values, directly or through value-preserving ones."""
-        readers = set()
+    def readers(self, node: Node) -> set[Node]:
+        """The operators that read the node's values, through fused and value-preserving ones too."""
+        found: set[Node] = set()
         for user in node.users:
-            readers |= self.reader_kinds(user) if self.passes(user) else {self.kinds[user]}
-        return readers
+            found |= self.readers(user) if self.passes(user) or user in self.heads else {user}
+        return found
+
+    def reader_kinds(self, node: Node) -> set[str]:
+        """Kinds of :meth:`readers`."""
+        return {self.kinds[n] for n in self.readers(node)}
 
     def is_real(self, node: Node) -> bool:
         value = tensor_of(node)

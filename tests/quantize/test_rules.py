@@ -30,6 +30,7 @@ def test_kind_and_node_narrow_a_rule():
     assert not matches(rule(kind="softmax"), Source(module="a"), "conv")
     assert not matches(rule("a", node="conv2d_1"), Source(module="a"), "conv", "conv2d")
     assert matches(rule("a", node="conv2d_1"), Source(module="a"), "conv")  # a format that sees no FX names
+    assert not matches(rule("*", "conv", node="conv2d_1"), Source(module="a"), "conv")  # would cover every conv
 
 
 def test_operators_without_a_source_match_only_the_star():
