@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import warnings
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from edgekit.errors import ConversionError, EdgekitError
 from edgekit.workload.capture_errors import capture_error, refuse_data_dependent
 from edgekit.workload.normalize import normalize_graph, normalize_module
 from edgekit.workload.positional import flatten_graph_module
+from edgekit.workload.rewrites import drop_assertions
 from edgekit.workload.same import require_same
 from edgekit.workload.sources import sources_of
 
@@ -30,8 +33,9 @@ def _dynamic(module_inputs: Inputs, enabled: bool) -> tuple[Inputs, Any]:
 
 def _export(module: nn.Module, inputs: Inputs, shapes: Any) -> torch.export.ExportedProgram:
     try:
-        with torch.no_grad():
-            if shapes is not None and isinstance(shapes, tuple):
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on its own tracing; what fails is raised
+            if shapes is not None:
                 shapes = _for_signature(module, shapes)
             return torch.export.export(module, inputs, dynamic_shapes=shapes, strict=False)
     except EdgekitError:
@@ -42,7 +46,6 @@ def _export(module: nn.Module, inputs: Inputs, shapes: Any) -> torch.export.Expo
 
 def _for_signature(module: nn.Module, shapes: tuple[Any, ...]) -> Any:
     """``*args`` takes its shapes as one tuple, named parameters one each."""
-    import inspect
     kinds = [p.kind for p in inspect.signature(module.forward).parameters.values()]
     return (shapes,) if kinds and kinds[0] == inspect.Parameter.VAR_POSITIONAL else shapes
 
@@ -62,6 +65,8 @@ def capture(workload: Workload) -> Program:
     graph_module, changes = normalize_graph(graph_module)
     if changes or len(graph_module.state_dict()) < len(exported.state_dict):  # weights that the graph does not read
         exported = _export(graph_module, inputs, shapes)
+    if drop_assertions(exported.graph_module):  # capturing puts them in anew
+        exported.graph_module.recompile()
     program = Program(
         name=workload.name, exported=exported, example=workload.example, input_names=workload.input_names,
         output_names=workload.output_names, dynamic_batch=workload.dynamic_batch,

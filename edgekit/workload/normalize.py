@@ -13,9 +13,11 @@ from torch import fx, nn
 
 from edgekit.contracts import Inputs
 from edgekit.workload.branches import merge_branches
+from edgekit.workload.constants import fold_constants
 from edgekit.workload.fold import fold_batch_norm
 from edgekit.workload.reparameterize import reparameterize
 from edgekit.workload.rewrites import (
+    drop_assertions,
     explicit_pool_stride,
     functional,
     remove_identities,
@@ -28,7 +30,9 @@ __all__ = ["REWRITES", "normalize_graph", "normalize_module"]
 # In order: each relies on those before it.
 REWRITES: tuple[Callable[[fx.GraphModule], int], ...] = (
     functional,
+    drop_assertions,
     remove_identities,
+    fold_constants,
     explicit_pool_stride,
     fold_batch_norm,
     merge_branches,

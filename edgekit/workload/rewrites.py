@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import fx
 
-__all__ = ["explicit_pool_stride", "functional", "remove_identities", "softmax_in_two_dimensions"]
+__all__ = ["drop_assertions", "explicit_pool_stride", "functional", "remove_identities", "softmax_in_two_dimensions"]
 
 aten = torch.ops.aten
 
@@ -67,6 +67,12 @@ def _same_dtype(node: fx.Node) -> bool:
     return before is not None and after is not None and before.dtype == after.dtype
 
 
+def _contiguous(node: fx.Node) -> bool:
+    """Whether the input is contiguous already; else a view after it may rely on the copy."""
+    before = node.args[0].meta.get("val")  # type: ignore[union-attr]
+    return before is not None and len(node.args) == 1 and before.is_contiguous()
+
+
 def _no_op_pad(node: fx.Node) -> bool:
     return not any(node.args[1])  # type: ignore[arg-type]
 
@@ -85,7 +91,7 @@ _IDENTITIES: dict[str, Callable[[fx.Node], bool]] = {
     "aten.detach.default": _always,
     "aten.detach_.default": _always,
     "aten.alias.default": _always,
-    "aten.contiguous.default": _always,
+    "aten.contiguous.default": _contiguous,
     "aten.to.dtype": _same_dtype,
     "aten.to.dtype_layout": _same_dtype,
     "aten.to.device": _same_dtype,
@@ -93,6 +99,14 @@ _IDENTITIES: dict[str, Callable[[fx.Node], bool]] = {
     "aten.pad.default": _no_op_pad,
     "aten.constant_pad_nd.default": _no_op_pad,
 }
+
+
+def drop_assertions(module: fx.GraphModule) -> int:
+    """Takes out checks of dtypes and layouts, which held when the program was captured with fixed ones."""
+    found = [n for n in module.graph.nodes if str(n.target) == "aten._assert_tensor_metadata.default"]
+    for node in found:
+        module.graph.erase_node(node)
+    return len(found)
 
 
 def remove_identities(module: fx.GraphModule) -> int:
