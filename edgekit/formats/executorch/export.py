@@ -1,0 +1,74 @@
+"""A captured program to a ``.pte``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import GraphModule
+
+from edgekit.contracts import Inputs, Program, QuantPlan
+from edgekit.errors import ConversionError
+from edgekit.formats.executorch.border import Border, shape_border
+from edgekit.formats.executorch.half import to_half
+from edgekit.formats.executorch.lower import BACKENDS, Labels, Lowered, lower
+from edgekit.formats.executorch.provenance import stamp
+from edgekit.formats.executorch.quantize import kept_float, quantize
+from edgekit.formats.executorch.rewrite import rewrite
+
+__all__ = ["MAX_BATCH", "backend_of", "convert"]
+
+# ExecuTorch plans memory for the largest input, so a dynamic batch needs a bound.
+MAX_BATCH = 64
+
+
+def backend_of(plan: QuantPlan) -> str:
+    """The backend that the plan's options name. Raises ConversionError for one that edgekit does not drive."""
+    backend = str(plan.options.get("backend", BACKENDS[0]))
+    if backend not in BACKENDS:
+        raise ConversionError("format-option", f"executorch has no backend {backend!r}",
+                              cause=f"edgekit drives {' and '.join(BACKENDS)}",
+                              next=f"set overrides.executorch.backend to {BACKENDS[0]}")
+    if backend == "portable" and plan.scheme.name != "fp32":
+        raise ConversionError("format-option", f"the portable backend cannot do {plan.scheme.name}",
+                              cause="ExecuTorch's portable kernels compute in float32 and dequantise weights each time",
+                              next="use the backend xnnpack, or the scheme fp32")
+    return backend
+
+
+def convert(program: Program, plan: QuantPlan, out: Path) -> Lowered:
+    """Writes ``out`` and returns what was lowered. ``out`` appears whole or not at all."""
+    backend = backend_of(plan)
+    module = program.exported.module(check_guards=False)
+    assert isinstance(module, GraphModule)
+    stamp(module)
+    rewrite(module)
+    if plan.scheme.quantized:
+        module = quantize(module, program, plan)
+    elif plan.scheme.weights == "float16":
+        module = to_half(module, lambda node: kept_float(node, plan, program.sources))
+    border = shape_border(module, program, plan.io)
+    exported = _capture(module, border, program)
+    lowered = lower(exported, Labels(plan.scheme.name, backend, border.inputs, border.outputs), program.sources)
+    temporary = out.with_name(out.name + ".part")
+    try:
+        with temporary.open("wb") as file:
+            lowered.program.write_to_file(file)
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return lowered
+
+
+def _capture(module: GraphModule, border: Border, program: Program) -> ExportedProgram:
+    shapes = None
+    example: Inputs = border.example
+    if program.dynamic_batch:
+        batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+        shapes = tuple({0: batch} for _ in example)
+        # a batch of one would be taken for a constant
+        example = tuple(torch.cat([t, t]) if len(t) == 1 else t for t in example)
+    with torch.no_grad():
+        return torch.export.export(module, example, dynamic_shapes=shapes, strict=False)

@@ -1,0 +1,75 @@
+"""What a user should know of an artifact: what stayed float, and what its size or speed hides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekit.contracts import Program, QuantPlan
+from edgekit.formats.executorch.export import MAX_BATCH
+from edgekit.formats.executorch.graph import PORTABLE
+from edgekit.formats.executorch.schemes import covered_kinds
+from edgekit.quantize.rules import matches
+from edgekit.types.artifact import KeptFloat
+from edgekit.types.graph import Op, OpGraph
+from edgekit.types.kinds import WEIGHTED_KINDS
+
+__all__ = ["kept_float", "notes"]
+
+_STORED = {"float32": "float32", "float16": "float16", "int8": "int8", "int4": "int4"}
+
+
+def kept_float(graph: OpGraph, plan: QuantPlan) -> list[KeptFloat]:
+    """Operators with weights that stay wider than the scheme asks, with the rule or the reason and their cost."""
+    if plan.scheme.weights == "float32":
+        return []
+    total = graph.macs or 1
+    return [KeptFloat(op=op.name, where=op.source.module if op.source else op.name, reason=reason,
+                      bytes=sum(c.bytes for c in op.constants if c.role == "weight"), macs=op.macs,
+                      macs_share=op.macs / total)
+            for op in graph.ops if _is_wider(op, plan) and (reason := _reason(op, plan)) is not None]
+
+
+def _is_wider(op: Op, plan: QuantPlan) -> bool:
+    asked = _STORED[plan.scheme.weights]
+    return op.kind in WEIGHTED_KINDS and any(c.role == "weight" and c.dtype != asked for c in op.constants)
+
+
+def _reason(op: Op, plan: QuantPlan) -> str | None:
+    for rule in plan.keep_float:
+        if matches(rule, op.source, op.kind):
+            return rule.reason
+    if op.kind not in covered_kinds(plan.scheme.name):
+        return f"{plan.scheme.name} does not cover {op.kind} on ExecuTorch"
+    return None  # asked for and not done: verify has to see it
+
+
+def notes(graph: OpGraph, program: Program, plan: QuantPlan) -> list[str]:
+    return [*_dynamic_batch(program), *_unrolled(program), *_tied(graph), *_outside_kernels(graph)]
+
+
+def _dynamic_batch(program: Program) -> Iterator[str]:
+    if program.dynamic_batch:
+        yield f"the batch may vary from 1 to {MAX_BATCH}: ExecuTorch plans its memory for the largest"
+
+
+def _unrolled(program: Program) -> Iterator[str]:
+    loops = [n for n in program.exported.graph.nodes
+             if str(n.target).startswith(("aten.lstm", "aten.gru", "aten.rnn"))]
+    if loops:
+        yield (f"{len(loops)} recurrent layer(s) are unrolled over the steps of the example input: the file works for "
+               "that length only and grows with it")
+
+
+def _tied(graph: OpGraph) -> Iterator[str]:
+    """A weight that XNNPACK and portable kernels both read is stored once for each."""
+    outside = {c.name.removeprefix(PORTABLE) for op in graph.ops for c in op.constants if c.name.startswith(PORTABLE)}
+    for op in graph.ops:
+        for constant in op.constants:
+            if constant.role == "weight" and constant.name in outside:
+                yield (f"the weight of {op.kind} at {op.source or op.name} is shared with an operator outside XNNPACK "
+                       f"and stored twice ({constant.bytes} bytes more)")
+
+
+def _outside_kernels(graph: OpGraph) -> Iterator[str]:
+    if any(op.name.startswith("quantized_decomposed::") for op in graph.ops):
+        yield "the app has to link ExecuTorch's quantized kernels (quantized_ops_lib) beside the portable ones"

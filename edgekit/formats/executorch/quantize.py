@@ -1,0 +1,80 @@
+"""PT2E quantisation of an unlifted graph with edgekit's observers and float rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+from edgekit.contracts import Inputs, Program, QuantPlan
+from edgekit.errors import UsageError
+from edgekit.formats.executorch.quantizer import XnnpackQuantizer
+from edgekit.formats.executorch.schemes import covered_kinds
+from edgekit.quantize.kinds import kind_of
+from edgekit.quantize.rules import is_float
+from edgekit.types.graph import Source
+
+__all__ = ["kept_float", "quantize"]
+
+_BITS = {"int8": 8, "int4": 4}
+
+
+def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> GraphModule:
+    """``module`` (unlifted, of ``program``) in PT2E's quantise-dequantise form under ``plan``.
+
+    Raises UsageError where a static scheme has no calibration inputs.
+    """
+    scheme = plan.scheme
+    if scheme.needs_calibration and not plan.calibration:
+        raise UsageError("calibration-missing", f"Scheme {scheme.name} needs calibration inputs.",
+                         cause="Static scales come from representative inputs, and there are none.",
+                         next="Define calibration() in the workload, or name quantize.calibration.data.")
+    quantizer = XnnpackQuantizer(scheme.ranges, _BITS[scheme.weights], plan.observer, covered_kinds(scheme.name),
+                                 lambda node: kept_float(node, plan, program.sources))
+    if scheme.ranges == "none":
+        _split_biases(module)
+    prepared = prepare_pt2e(module, quantizer)
+    _calibrate(prepared, plan.calibration if scheme.needs_calibration else (program.example,))
+    converted = convert_pt2e(prepared)
+    _share_zero_points(converted)
+    return converted
+
+
+def kept_float(node: Node, plan: QuantPlan, sources: Mapping[str, Source]) -> bool:
+    """Whether a float rule of the plan covers the operator ``node`` of an unlifted graph."""
+    return is_float(plan.keep_float, sources.get(node.name), kind_of(node), node.name)
+
+
+@torch.no_grad()
+def _calibrate(prepared: GraphModule, samples: tuple[Inputs, ...]) -> None:
+    for sample in samples:
+        prepared(*sample)
+
+
+def _split_biases(module: GraphModule) -> None:
+    """Linear layers with integer weights and float inputs: the XNNPACK serialiser takes those without a bias only."""
+    for node in list(module.graph.nodes):
+        if node.target is torch.ops.aten.linear.default and len(node.args) > 2 and node.args[2] is not None:
+            bias, node.args = node.args[2], node.args[:2]
+            with module.graph.inserting_after(node):
+                total = module.graph.call_function(torch.ops.aten.add.Tensor, (node, bias))
+            total.meta = dict(node.meta)
+            node.replace_all_uses_with(total, delete_user_cb=lambda user, total=total: user is not total)
+    module.recompile()
+
+
+def _share_zero_points(module: GraphModule) -> None:
+    """Symmetric weights all have zero points of zero: one buffer a length, and fewer nodes for every lowering pass."""
+    shared: dict[int, str] = {}
+    for node in module.graph.nodes:
+        if node.target != torch.ops.quantized_decomposed.dequantize_per_channel.default:
+            continue
+        zero_points = node.args[2]
+        if not isinstance(zero_points, Node) or zero_points.op != "get_attr":
+            continue
+        value = getattr(module, str(zero_points.target))
+        if not torch.count_nonzero(value):
+            zero_points.target = shared.setdefault(len(value), str(zero_points.target))
+    module.recompile()

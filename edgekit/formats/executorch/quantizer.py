@@ -1,0 +1,180 @@
+"""Which tensors XNNPACK computes in integers: a PT2E quantizer that marks only what its kernels take.
+
+The tool's own quantizer differs in four ways that cost accuracy or break models: it rounds a convolution's output
+before ``relu6``, turns the scalars of integer arithmetic into floats, quantises concatenations that were to stay
+float, and lets a mean keep the range of its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e.observer import PlaceholderObserver
+from torchao.quantization.pt2e.quantizer import (
+    QuantizationAnnotation,
+    QuantizationSpec,
+    Quantizer,
+    SharedQuantizationSpec,
+)
+from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
+
+from edgekit.formats.executorch.observers import ActivationObserver, PerChannelWeightObserver
+from edgekit.quantize.kinds import kind_of, op_name
+
+__all__ = ["STATIC_OPERATORS", "XnnpackQuantizer", "weight_of"]
+
+# Channel axis of a weight's scales.
+_WEIGHT_AXIS = {"conv": 0, "depthwise_conv": 0, "conv_transpose": 1, "linear": 0}
+# Operators with an int8 kernel that rounds its result to a grid of its own.
+_OWN_GRID = frozenset(("add", "sub", "mul", "mean", "avg_pool"))
+_GRID_NAMES = frozenset(("add", "sub", "mul", "mean", "adaptive_avg_pool2d"))
+# Operators that only move or pick values: output and input share one grid.
+_SAME_GRID_NAMES = frozenset((
+    "view", "reshape", "flatten", "permute", "transpose", "max_pool2d", "slice", "unsqueeze", "squeeze"))
+STATIC_OPERATORS = frozenset((*_WEIGHT_AXIS, *_OWN_GRID, "concat", "relu"))
+
+
+class XnnpackQuantizer(Quantizer):
+    """Marks a graph for PT2E.
+
+    Args:
+        ranges: ``static`` (int8 activations from calibration), ``dynamic`` or ``none`` (weights only).
+        weight_bits: 8 or 4.
+        statistic: observer of static ranges.
+        kinds: operator kinds whose weights are quantised.
+        keep: whether an operator stays float.
+    """
+
+    def __init__(self, ranges: str, weight_bits: int, statistic: str, kinds: frozenset[str],
+                 keep: Callable[[Node], bool]) -> None:
+        self._ranges, self._kinds, self._keep = ranges, kinds, keep
+        limit = 2 ** (weight_bits - 1) - 1
+        self._weights = {axis: QuantizationSpec(
+            dtype=torch.int8, quant_min=-limit - (weight_bits == 4), quant_max=limit,
+            qscheme=torch.per_channel_symmetric, ch_axis=axis, observer_or_fake_quant_ctr=PerChannelWeightObserver)
+            for axis in set(_WEIGHT_AXIS.values())}
+        dynamic = ranges == "dynamic"
+        observer: Any = PlaceholderObserver if dynamic else ActivationObserver.with_args(statistic=statistic)
+        self._activation = QuantizationSpec(
+            dtype=torch.int8, quant_min=-128, quant_max=127, qscheme=torch.per_tensor_affine, is_dynamic=dynamic,
+            observer_or_fake_quant_ctr=observer)
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        for node in list(model.graph.nodes):
+            if node.op != "call_function" or not _is_float32(node) or self._keep(node):
+                continue
+            kind = kind_of(node)
+            if kind in _WEIGHT_AXIS:
+                self._mark_weighted(node, kind)
+            elif self._ranges == "static":
+                self._mark_plain(node, kind)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to check: only what XNNPACK has kernels for was marked."""
+
+    def _mark_weighted(self, node: Node, kind: str) -> None:
+        weight = weight_of(node)
+        if weight is None or kind not in self._kinds or not _has_kernel(node, kind, self._ranges):
+            return
+        inputs: dict[Node, Any] = {weight: self._weights[_WEIGHT_AXIS[kind]]}
+        if self._ranges != "none":
+            inputs[_operand(node, 0)] = self._activation
+        if self._ranges == "static":
+            self._mark_output(node, inputs)
+        else:
+            _mark(node, inputs, None)
+
+    def _mark_plain(self, node: Node, kind: str) -> None:
+        """Operators without weights follow integers: they are marked where an input already is on a grid."""
+        real = [n for n in node.all_input_nodes if _is_float32(n)]
+        if not real or len(real) != len(node.all_input_nodes) or not any(_output_spec(n) for n in real):
+            return
+        if op_name(node) in _GRID_NAMES and not _scalars(node) and not _is_marked(node):
+            self._mark_output(node, dict.fromkeys(real, self._activation))
+        elif kind == "concat" and op_name(node) == "cat" and len(set(real)) == len(node.args[0]):  # type: ignore[arg-type]
+            shared = SharedQuantizationSpec((real[0], node))
+            _mark(node, {n: self._activation if n is real[0] else shared for n in real}, shared)
+        elif (op_name(node) in _SAME_GRID_NAMES or kind == "relu") and not _is_marked(node) and _movable(node):
+            shared = SharedQuantizationSpec(real[0])
+            _mark(node, {real[0]: shared}, shared)
+
+    def _mark_output(self, node: Node, inputs: dict[Node, Any]) -> None:
+        """Rounds ``node``'s result once, after the activation that runs inside its kernel."""
+        fused = _fused_activation(node)
+        if fused is None:
+            _mark(node, inputs, self._activation)
+        elif not self._keep(fused):
+            _mark(node, inputs, None)
+            _mark(fused, {}, self._activation)
+        else:
+            _mark(node, inputs, self._activation)
+
+
+def weight_of(node: Node) -> Node | None:
+    """The constant weight of a weighted operator in an unlifted graph; None where it is computed."""
+    weight = node.args[1] if len(node.args) > 1 else None
+    return weight if isinstance(weight, Node) and weight.op == "get_attr" else None
+
+
+def _mark(node: Node, inputs: dict[Node, Any], output: Any) -> None:
+    node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(input_qspec_map=inputs, output_qspec=output, _annotated=True)
+
+
+def _is_marked(node: Node) -> bool:
+    return Q_ANNOTATION_KEY in node.meta
+
+
+def _output_spec(node: Node) -> Any:
+    return node.meta[Q_ANNOTATION_KEY].output_qspec if _is_marked(node) else None
+
+
+def _operand(node: Node, index: int) -> Node:
+    operand = node.args[index]
+    assert isinstance(operand, Node)
+    return operand
+
+
+def _is_float32(node: Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.dtype == torch.float32
+
+
+def _scalars(node: Node) -> bool:
+    """Whether an arithmetic operator takes a Python number: that stays float, exact and without a grid."""
+    return kind_of(node) in ("add", "sub", "mul") and len(node.all_input_nodes) < 2
+
+
+def _fused_activation(node: Node) -> Node | None:
+    """The relu or relu6 that XNNPACK runs inside ``node``'s kernel."""
+    users = list(node.users)
+    if len(users) != 1 or not _is_float32(users[0]):
+        return None
+    fits = {"relu"} if kind_of(node) in ("add", "sub", "mul") else {"relu", "hardtanh", "relu_", "hardtanh_"}
+    if kind_of(node) in ("mean", "avg_pool") or op_name(users[0]) not in fits:
+        return None
+    return users[0]
+
+
+def _has_kernel(node: Node, kind: str, ranges: str) -> bool:
+    """Whether XNNPACK has an integer kernel for this weighted operator."""
+    weight = _operand(node, 1).meta["val"]
+    if kind == "linear":
+        return weight.dim() == 2
+    spatial = weight.dim() - 2
+    if kind == "conv_transpose":
+        groups = node.args[6] if len(node.args) > 6 else 1
+        return bool(spatial == 2 and groups == 1 and ranges == "static")
+    return bool(spatial == 2 if ranges == "dynamic" else spatial in (1, 2))
+
+
+def _movable(node: Node) -> bool:
+    """Whether a value-moving operator has an int8 kernel in this form."""
+    if op_name(node) == "slice":
+        return len(node.args) < 5 or bool(node.args[4] == 1)
+    if op_name(node) == "unsqueeze":
+        return node.args[1] in (-1, node.meta["val"].dim() - 1)
+    return True
