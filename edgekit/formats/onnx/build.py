@@ -22,7 +22,7 @@ with needs_extra("onnx"):
     from edgekit.formats.onnx.half import to_half
     from edgekit.formats.onnx.keep import kept_names, kept_report
     from edgekit.formats.onnx.quantize import quantize_static
-    from edgekit.formats.onnx.sources import origins_of, tag
+    from edgekit.formats.onnx.sources import tag, values_of
     from edgekit.formats.onnx.tidy import untie, write_constants_once
     from edgekit.formats.onnx.weights import quantize_dynamic, quantize_embeddings, quantize_weights
 
@@ -41,13 +41,13 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
         raise UsageError("format-option", f"onnx takes no options, got {', '.join(sorted(plan.options))}",
                          next="remove them from the recipe's `overrides: {onnx: ...}`")
     model = float_model(program, scratch)
-    origins, kept = origins_of(model), kept_names(model, plan)
+    values, kept = values_of(model), kept_names(model, plan)
     ranges: Ranges = {}
     if plan.scheme.ranges == "static":
         ranges = activation_ranges(model, plan, _BITS[plan.scheme.activations], scratch)
     model = _REWRITES[plan.scheme.name](model, kept, ranges)
     write_constants_once(model)
-    tag(model, origins)
+    tag(model, values)
     apply_border(model, plan.io, ranges, plan.scheme.ranges == "static")
     model.producer_name = "edgekit"
     save_model(model, out)

@@ -20,7 +20,7 @@ from edgekit.formats.onnx.kinds import INTEGER_OPS, WEIGHT_INPUTS, kind_of
 from edgekit.formats.onnx.macs import macs_of
 from edgekit.formats.onnx.names import Names, attribute, dtype_name
 from edgekit.formats.onnx.run import session_of
-from edgekit.formats.onnx.sources import node_origins, origins_of
+from edgekit.formats.onnx.sources import node_origins
 from edgekit.types.graph import Constant, Op, OpGraph
 from edgekit.types.kinds import WEIGHTED_KINDS
 from edgekit.types.tensor import TensorSpec
@@ -37,7 +37,6 @@ _BIAS_INPUTS = {"Conv": 2, "FusedConv": 2, "ConvTranspose": 2, "QLinearConv": 8,
 def op_graph(path: Path) -> OpGraph:
     """Reads ``path``. Raises UsageError for a damaged file, ConversionError where ONNX Runtime refuses it."""
     model = load_model(path)
-    origins = origins_of(model)
     half = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
     executed = onnx.shape_inference.infer_shapes(model if half else _optimized(model))
     names = Names(executed)
@@ -46,7 +45,7 @@ def op_graph(path: Path) -> OpGraph:
         if names.shape(name) is None:
             names.types[name] = kind
     ops: list[Op] = []
-    for node, origin in zip(executed.graph.node, node_origins(executed, origins), strict=True):
+    for node, origin in zip(executed.graph.node, node_origins(executed, model), strict=True):
         if node.op_type == "DequantizeLinear" and names.stored(node.output[0]) is not None:
             continue  # what it dequantises is the consumer's weight
         ops.append(_op(len(ops), node, names, origin.source if origin else None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from edgekit.formats.onnx.sources import origins_of, tag
+from edgekit.formats.onnx.sources import tag, values_of
 
 __all__ = ["to_half"]
 
@@ -19,9 +19,9 @@ def to_half(model: ModelProto, excluded: set[str]) -> ModelProto:
     """
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-    origins = origins_of(model)
+    values = values_of(model)
     made: ModelProto = convert_float_to_float16(
         model, keep_io_types=True, disable_shape_infer=True, node_block_list=sorted(excluded),
         op_block_list=sorted({*DEFAULT_OP_BLOCK_LIST, *_FLOAT32_OPS}))
-    tag(made, origins)
+    tag(made, values)
     return made

@@ -7,7 +7,7 @@ from onnx import ModelProto
 from edgekit.contracts import QuantPlan
 from edgekit.formats.onnx.kinds import kind_of
 from edgekit.formats.onnx.names import Names
-from edgekit.formats.onnx.sources import node_origins, origins_of
+from edgekit.formats.onnx.sources import node_origins
 from edgekit.quantize.rules import is_float, matches
 from edgekit.types.artifact import KeptFloat
 from edgekit.types.graph import Op, OpGraph
@@ -22,7 +22,7 @@ def kept_names(model: ModelProto, plan: QuantPlan) -> set[str]:
         return set()
     names = Names(model)
     kept = set()
-    for node, origin in zip(model.graph.node, node_origins(model, origins_of(model)), strict=True):
+    for node, origin in zip(model.graph.node, node_origins(model), strict=True):
         source, fx = (origin.source, origin.node or None) if origin else (None, None)
         if is_float(plan.keep_float, source, kind_of(node, names.constant_shape), fx):
             kept.add(node.name)

@@ -38,11 +38,11 @@ def _conv_transpose(node: NodeProto, names: Names) -> int:
     return names.elements(node.input[0]) * _size((_shape(names, node.input[1]) or (0,))[1:])
 
 
-def _matmul(left: int) -> Callable[[NodeProto, Names], int]:
-    """Result size times the inner dimension, which is the left operand's last (or first where it is transposed)."""
+def _matmul(right: int) -> Callable[[NodeProto, Names], int]:
+    """Left operand's size times the result's width: its last dimension, or that of the right operand's columns."""
     def count(node: NodeProto, names: Names) -> int:
-        turned = bool(attribute(node, "transA", 0))
-        return names.elements(node.output[0]) * _length(_shape(names, node.input[left]), -2 if turned else -1)
+        columns = _length(_shape(names, node.input[right]), -2 if attribute(node, "transB", 0) else -1)
+        return names.elements(node.input[0]) * (_length(names.shape(node.output[0]), -1) or columns)
 
     return count
 
@@ -62,7 +62,8 @@ _RULES: dict[str, Callable[[NodeProto, Names], int]] = {
     "QLinearConv": _conv(3),
     "ConvTranspose": _conv_transpose,
     **dict.fromkeys(("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "FusedMatMulActivation", "MatMulInteger",
-                     "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QLinearMatMul", "QGemm"), _matmul(0)),
+                     "DynamicQuantizeMatMul", "MatMulIntegerToFloat"), _matmul(1)),
+    **dict.fromkeys(("QLinearMatMul", "QGemm"), _matmul(3)),
     "MatMulNBits": _n_bits,
     **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), _recurrent),
 }

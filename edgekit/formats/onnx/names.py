@@ -40,15 +40,15 @@ class Names:
         return tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim)
 
     def elements(self, name: str) -> int:
-        """Elements, symbolic dimensions counted as 1; 0 where unknown. A reshape's result tells its input's."""
-        shape = self.shape(name)
-        while shape is None:
-            after = next((n for n in self.consumers[name] if n.op_type in _RESHAPES and n.input[0] == name), None)
-            if after is None:
-                return 0
-            name = after.output[0]
-            shape = self.shape(name)
-        return math.prod(d if isinstance(d, int) else 1 for d in shape)
+        """Elements, symbolic dimensions counted as 1; 0 where unknown. Reshapes before and after it tell, too."""
+        shape, forward, back = self.shape(name), name, name
+        while shape is None and (after := next((n for n in self.consumers[forward] if _reshapes(n, forward)), None)):
+            forward = after.output[0]
+            shape = self.shape(forward)
+        while shape is None and (before := self.producer.get(back)) is not None and _reshapes(before, before.input[0]):
+            back = before.input[0]
+            shape = self.shape(back)
+        return math.prod(d if isinstance(d, int) else 1 for d in shape) if shape is not None else 0
 
     def is_float(self, name: str) -> bool:
         if name in self.constants:
@@ -79,6 +79,10 @@ class Names:
         node = self.producer[name]
         return tuple(shape[i] for i in attribute(node, "perm", range(len(shape))[::-1])) \
             if node.op_type == "Transpose" else shape
+
+
+def _reshapes(node: NodeProto, name: str) -> bool:
+    return node.op_type in _RESHAPES and node.input[0] == name
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:

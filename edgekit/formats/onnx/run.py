@@ -16,7 +16,7 @@ from edgekit.formats.onnx.border import read_specs
 from edgekit.formats.onnx.files import load_model
 from edgekit.formats.onnx.kinds import kind_of
 from edgekit.formats.onnx.names import Names
-from edgekit.formats.onnx.sources import origins_of
+from edgekit.formats.onnx.sources import values_of
 from edgekit.types.layer import LayerValue
 
 __all__ = ["OnnxSession", "session_of"]
@@ -72,14 +72,14 @@ class OnnxSession:
                                    for tensor, _ in shown if tensor not in present)
         session = session_of(opened.SerializeToString(), self._threads, exact=self._exact)
         values = self._run(session, [tensor for tensor, _ in shown], inputs)
-        names, origins = Names(self._model), origins_of(self._model)
+        names, origins = Names(self._model), values_of(self._model)
         return [LayerValue(node.output[0], origin.source if (origin := origins.get(node.output[0])) else None,
                            kind_of(node, names.constant_shape), np.asarray(value, np.float32))
                 for (_, node), value in zip(shown, values, strict=True)]
 
     def _shown(self) -> list[tuple[str, onnx.NodeProto]]:
         """(tensor to read, node it is the result of), in order: one for each operator with a float result."""
-        names, origins = Names(onnx.shape_inference.infer_shapes(self._model)), origins_of(self._model)
+        names, origins = Names(onnx.shape_inference.infer_shapes(self._model)), values_of(self._model)
         shown = []
         for node in self._model.graph.node:
             # Without an origin: what a rewrite put inside an operator (but foreign files have no origins at all).

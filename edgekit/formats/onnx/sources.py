@@ -1,4 +1,4 @@
-"""Which module of the user's model each tensor comes from; kept in the file as two short node properties.
+"""Which module of the user's model each tensor comes from; kept in the file as short node properties.
 
 The exporter's own properties (Python stack traces, class hierarchies) are dropped: they are several times the size of
 the graph and name files of the machine that exported it.
@@ -7,16 +7,22 @@ the graph and name files of the machine that exported it.
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from onnx import ModelProto, NodeProto
 
+from edgekit.formats.onnx.kinds import WEIGHT_INPUTS
+from edgekit.formats.onnx.names import Names
 from edgekit.types.graph import Source
 
-__all__ = ["Origin", "node_origins", "origins_of", "stamp_export", "tag"]
+__all__ = ["Origin", "node_origins", "stamp_export", "tag", "values_of"]
 
 _MODULE, _FX_NODE = "edgekit.module", "edgekit.node"
+# Where the tensor it makes comes from, if not the same: a convolution that took in the activation behind it.
+_RESULT = "edgekit.result"
+_MOVED = "_q_to_dq"  # how ONNX Runtime ends the name of a tensor past which it moved a Q/DQ pair
 _SCOPES, _RULE = "pkg.torch.onnx.name_scopes", "pkg.onnxscript.rewriter.rule_name"
 
 
@@ -63,10 +69,12 @@ def _scopes(node: NodeProto) -> list[str]:
     return list(ast.literal_eval(_property(node, _SCOPES) or "[]"))
 
 
-def _write(node: NodeProto, origin: Origin) -> None:
+def _write(node: NodeProto, origin: Origin, result: Origin | None = None) -> None:
     del node.metadata_props[:]
-    for key, value in zip((_MODULE, _FX_NODE), origin, strict=True):
-        node.metadata_props.add(key=key, value=value)
+    values = (*origin, result.module if result and result.module != origin.module else None)
+    for key, value in zip((_MODULE, _FX_NODE, _RESULT), values, strict=True):
+        if value is not None:
+            node.metadata_props.add(key=key, value=value)
 
 
 def _read(node: NodeProto) -> Origin | None:
@@ -74,32 +82,60 @@ def _read(node: NodeProto) -> Origin | None:
     return Origin(found[_MODULE], found.get(_FX_NODE, "")) if _MODULE in found else None
 
 
-def origins_of(model: ModelProto) -> dict[str, Origin]:
-    """Origin of every tensor whose producer carries one."""
-    return {name: origin for node in model.graph.node if (origin := _read(node)) for name in node.output}
+def values_of(model: ModelProto) -> dict[str, Origin]:
+    """Origin of every tensor that is a value of the user's model."""
+    found = {}
+    for node in model.graph.node:
+        if origin := _read(node):
+            module = _property(node, _RESULT) or origin.module
+            found[node.output[0]] = origin._replace(module=module)
+    return found
 
 
-def node_origins(model: ModelProto, known: Mapping[str, Origin]) -> list[Origin | None]:
-    """Origin of each node, in the graph's order: by a tensor it makes, else that of the first known one after it.
+def node_origins(model: ModelProto, file: ModelProto | None = None) -> list[Origin | None]:
+    """Origin of each node, in the graph's order.
 
-    Rewriting (quantisation, ONNX Runtime's fusions) keeps the names of the tensors at the end of what it replaces.
+    ``file`` is what ONNX Runtime made ``model`` from: its fusions drop node properties, but keep the names of weights
+    and of the tensors at the end of what they replace. A node is known by its own properties, else its weight, else
+    its result, else by the first known node after it.
     """
+    by_name = _operators(file) if file is not None else {}
     found: list[Origin | None] = []
     after: dict[str, Origin] = {}
     for node in reversed(model.graph.node):
-        origin = next((known[o] for o in node.output if o in known), None) or _read(node)
+        names = [*(node.input[i] for i in WEIGHT_INPUTS.get(node.op_type, ()) if i < len(node.input)),
+                 *(name.removesuffix(_MOVED) for name in node.output)]
+        origin = _read(node) or next((by_name[n] for n in names if n in by_name), None)
         origin = origin or next((after[o] for o in node.output if o in after), None)
         if origin:
-            for name in node.input:
-                after[name] = origin
+            after.update(dict.fromkeys(node.input, origin))
         found.append(origin)
     return found[::-1]
 
 
-def tag(model: ModelProto, known: Mapping[str, Origin]) -> None:
-    """Writes the origins of ``known`` tensors to the nodes that make them, and to no others, after a rewrite."""
+def _operators(file: ModelProto) -> dict[str, Origin]:
+    """Origin of the operator that makes a tensor, or alone reads a weight, by the tensor's or weight's name."""
+    names = Names(file)
+    found: dict[str, Origin] = {}
+    readers: dict[str, set[Origin]] = defaultdict(set)
+    for node in file.graph.node:
+        if origin := _read(node):
+            found.update(dict.fromkeys(node.output, origin))
+            for i in WEIGHT_INPUTS.get(node.op_type, ()):
+                if i < len(node.input) and (stored := names.stored(node.input[i])):
+                    readers[stored].add(origin)
+                    readers[node.input[i]].add(origin)
+    return found | {name: next(iter(origins)) for name, origins in readers.items() if len(origins) == 1}
+
+
+def tag(model: ModelProto, values: Mapping[str, Origin]) -> None:
+    """After a rewrite: names the origin of every node that makes one of ``values``, and of no other.
+
+    A node that the rewrite kept stays what it is, even where its result is now that of an activation merged into it.
+    """
     for node in model.graph.node:
+        result = next((values[o] for o in node.output if o in values), None)
+        origin = _read(node) or result
         del node.metadata_props[:]
-        origin = next((known[o] for o in node.output if o in known), None)
-        if origin:
-            _write(node, origin)
+        if origin and result:
+            _write(node, origin, result)
