@@ -60,7 +60,7 @@ def _check(plan: QuantPlan) -> None:
 def _kept_float(source: Path, kept: Kept, graph: OpGraph, plan: QuantPlan, covers: tuple[str, ...]
                 ) -> list[KeptFloat]:
     """Operators of the finished file that are wider than the scheme asks, each with its reason and share."""
-    if not plan.scheme.quantized:
+    if plan.scheme.name == "fp32":
         return []
     before = read_graph(source)
     reasons = {before.tensors[t].name: reason for index, reason in kept.reasons.items()
@@ -69,7 +69,7 @@ def _kept_float(source: Path, kept: Kept, graph: OpGraph, plan: QuantPlan, cover
     found = []
     for op in graph.ops:
         weights = [c for c in op.constants if c.role == "weight"]
-        wide_weights = sum(c.bytes for c in weights if c.dtype in _FLOATS) if op.kind in covers else 0
+        wide_weights = sum(c.bytes for c in weights if c.dtype != plan.scheme.weights) if op.kind in covers else 0
         computes = plan.scheme.ranges == "static" and op.dtype in _FLOATS and op.kind not in MOVES and \
             op.kind not in ("quantize", "dequantize", "embedding")
         if not wide_weights and not computes:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgekit.contracts import Inputs, QuantPlan
-from edgekit.errors import ConversionError
+from edgekit.errors import UsageError
 from edgekit.formats.tflite.flatbuffer import FileGraph
+from edgekit.formats.tflite.graph import op_kind
 from edgekit.formats.tflite.runtime import interpreter
-from edgekit.quantize.observers import make_observer
+from edgekit.quantize.observers import RangeObserver, make_observer, observer_for
 
 __all__ = ["calibrate", "model_inputs"]
 
@@ -33,29 +36,53 @@ def calibrate(path: Path, graph: FileGraph, plan: QuantPlan, scratch: Path) -> R
     if kept.exists():
         return {name: (lo, hi) for name, (lo, hi) in json.loads(kept.read_text()).items()}
     if not plan.calibration:
-        raise ConversionError("calibration-missing", f"{plan.scheme.name} needs calibration inputs and got none",
-                              next="define calibration() in the workload, or name data in `quantize.calibration`")
+        raise UsageError("calibration-missing", f"{plan.scheme.name} needs calibration inputs and got none",
+                         next="define calibration() in the workload, or name data in `quantize.calibration`")
     origin = {t: op.inputs[0] for op in graph.ops if op.name in _SAME_VALUES for t in op.outputs}
     watched = [i for i, t in enumerate(graph.tensors) if t.dtype == "float32" and not t.constant and
                i not in origin and (i in graph.makers or i in graph.inputs)]
-    observers = {i: make_observer(plan.observer) for i in watched}
-    loaded = interpreter(path, keep_values=True)
-    for sample in plan.calibration:
-        for index, value in zip(graph.inputs, model_inputs(graph, sample), strict=True):
-            loaded.set_tensor(index, value)
-        loaded.invoke()
-        for index, observer in observers.items():
-            observer.update(loaded.get_tensor(index))
+    readers = _reader_kinds(graph, origin)
+    observers = {i: make_observer(observer_for(plan.observer, readers[i])) for i in watched}
+    _observe(path, graph, plan.calibration, observers)
     ranges = {graph.tensors[i].name: o.range(bits, symmetric=bits == 16) for i, o in observers.items()}
-    for index, source in origin.items():
-        while source in origin:
-            source = origin[source]
+    for index in origin:
+        source = _root(index, origin)
         if graph.tensors[source].name in ranges:
             ranges[graph.tensors[index].name] = ranges[graph.tensors[source].name]
     part = kept.with_suffix(".part")
     part.write_text(json.dumps(ranges))
     part.replace(kept)
     return ranges
+
+
+def _observe(path: Path, graph: FileGraph, samples: tuple[Inputs, ...], observers: dict[int, RangeObserver]) -> None:
+    loaded: Any = None
+    shapes: dict[int, tuple[int, ...]] = {}
+    for sample in samples:
+        values = dict(zip(graph.inputs, model_inputs(graph, sample), strict=True))
+        if loaded is None or shapes != {index: value.shape for index, value in values.items()}:
+            shapes = {index: value.shape for index, value in values.items()}
+            loaded = interpreter(path, keep_values=True, shapes=shapes)
+        for index, value in values.items():
+            loaded.set_tensor(index, value)
+        loaded.invoke()
+        for index, observer in observers.items():
+            observer.update(loaded.get_tensor(index))
+
+
+def _root(index: int, origin: dict[int, int]) -> int:
+    while index in origin:
+        index = origin[index]
+    return index
+
+
+def _reader_kinds(graph: FileGraph, origin: dict[int, int]) -> dict[int, set[str]]:
+    """tensor -> the kinds of the operators that read it, also behind operators that only move its values."""
+    kinds: dict[int, set[str]] = defaultdict(set)
+    for op in graph.ops:
+        for index in op.inputs:
+            kinds[_root(index, origin)].add(op_kind(graph, op))
+    return kinds
 
 
 def model_inputs(graph: FileGraph, sample: Inputs) -> list[np.ndarray]:

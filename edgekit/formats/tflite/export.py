@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,8 +12,8 @@ from edgekit.contracts import Program
 from edgekit.errors import ConversionError
 from edgekit.formats.build import needs_extra
 from edgekit.formats.tflite.arrange import arrange, output_nodes
-from edgekit.formats.tflite.flatbuffer import add_metadata, edit, save
-from edgekit.formats.tflite.naming import stack_entry
+from edgekit.formats.tflite.flatbuffer import add_metadata, edit, operator_name, read_unchecked, save
+from edgekit.formats.tflite.naming import stack_entry, tags_of
 
 __all__ = ["float_model"]
 
@@ -34,7 +35,7 @@ def float_model(program: Program, layout: str, scratch: Path) -> Path:
             part = raw.with_suffix(".part")
             part.write_bytes(_convert(program))
             part.replace(raw)
-        model = edit(raw)
+        model = _opened(raw, program)
         images, maps = _image_inputs(program), _image_outputs(program)
         arrange(model, program, images if layout == "nhwc" else [], maps if layout == "nhwc" else [])
         add_metadata(model, {
@@ -42,6 +43,23 @@ def float_model(program: Program, layout: str, scratch: Path) -> Path:
             "output_layouts": [layout if i in maps else None for i in range(len(program.output_names))]})
         save(model, path)
     return path
+
+
+def _opened(raw: Path, program: Program) -> Any:
+    """The converted model. Raises ConversionError that names the module of an operator that LiteRT cannot run."""
+    try:
+        return edit(raw)
+    except ConversionError as error:
+        model = read_unchecked(raw)
+        tags = [tag for op in model.subgraphs[0].operators if operator_name(model, op) == error.cause
+                for t in op.outputs for tag in tags_of(model.subgraphs[0].tensors[t].name.decode(errors="replace"))]
+        if not tags:  # the last operator's name tells its position only: look for an FX node of that name
+            stem = str(error.cause).rpartition("_")[2].lower()
+            tags = [(source.module, node) for node, source in program.sources.items() if node.startswith(stem)]
+        raise ConversionError(
+            "converter-failed", f"litert-torch made an operator that LiteRT cannot run: {error.cause}",
+            where=str(program.sources.get(tags[-1][1]) or tags[-1][0]) if tags else None, cause=error.message,
+            next="replace the operator in that module, or leave tflite out of `formats`") from error
 
 
 def _convert(program: Program) -> bytes:
@@ -68,16 +86,11 @@ def _tagged(program: Program) -> torch.nn.Module:
 
 
 def _explained(error: Exception, program: Program) -> ConversionError:
-    """The converter's error with the user's module that it is about, where the message names an operator."""
+    """The converter's error with the user's module that it is about, where the message tells the operator."""
     text = str(error)
-    found = re.search(r"(?:Lowering not found:|node)\s+%?([\w.]+)", text)
-    where = None
-    if found:
-        for node in program.exported.graph.nodes:
-            if found[1] in (node.name, str(node.target)):
-                where = str(program.sources.get(node.name) or "") or None
-                break
-    line = next((x.strip() for x in reversed(text.splitlines()) if x.strip()), type(error).__name__)
+    steps = re.findall(r"^\s*(\w+) = torch\.ops", text, re.M) + re.findall(r"While executing %(\w+)", text)
+    where = next((str(program.sources[name]) for name in steps if name in program.sources), None)
+    line = next((x.strip() for x in text.splitlines() if x.strip()), type(error).__name__)
     return ConversionError(
         "converter-failed", f"litert-torch cannot convert {program.name} to .tflite", where=where,
         cause=f"{type(error).__name__}: {line[:300]}",

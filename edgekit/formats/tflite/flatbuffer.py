@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -14,7 +15,7 @@ from edgekit.formats.build import needs_extra
 from edgekit.types.tensor import QuantParams, TensorSpec
 
 __all__ = ["METADATA", "FileGraph", "OpRecord", "TensorRecord", "add_metadata", "edit", "operator_name", "read_graph",
-           "save"]
+           "read_unchecked", "save"]
 
 METADATA = "edgekit"
 _DTYPES = {"BOOL": "bool", "FLOAT32": "float32", "FLOAT16": "float16", "FLOAT64": "float64", "BFLOAT16": "bfloat16",
@@ -84,10 +85,14 @@ class FileGraph:
 
 
 def edit(path: Path) -> Any:
-    """The file as LiteRT's mutable ``ModelT``. Raises UsageError for a file that is no .tflite or is damaged."""
+    """The file as LiteRT's mutable ``ModelT``.
+
+    Raises:
+        UsageError: the file is missing, damaged, or no .tflite.
+        ConversionError: it has an operator that this LiteRT has no kernel for.
+    """
     with needs_extra("tflite"):
         from ai_edge_litert import interpreter
-        from ai_edge_litert.tools import flatbuffer_utils
     if not path.is_file():
         raise UsageError("artifact-missing", f"there is no file {path}", where=str(path),
                          next="check the path, or export the model again")
@@ -96,12 +101,21 @@ def edit(path: Path) -> Any:
         interpreter.Interpreter(
             model_path=str(path),
             experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-        return flatbuffer_utils.read_model_from_bytearray(path.read_bytes())
-    except (ValueError, RuntimeError, TypeError, IndexError, KeyError, AttributeError, struct.error,
-            UnicodeDecodeError) as error:
+        return read_unchecked(path)
+    except (ValueError, RuntimeError, TypeError, IndexError, KeyError, AttributeError, struct.error) as error:
+        if unknown := re.search(r"Didn't find op for builtin opcode '(\w+)'", str(error)):
+            raise ConversionError("artifact-does-not-load", f"LiteRT has no kernel for {unknown[1]}", where=str(path),
+                                  cause=unknown[1], next="use a newer LiteRT, or replace that operator") from error
         raise UsageError("artifact-damaged", f"{path.name} is not a readable .tflite file", where=str(path),
-                         cause=str(error).splitlines()[0][:300] if str(error) else type(error).__name__,
+                         cause=" ".join(str(error).split())[:300] or type(error).__name__,
                          next="export the model again, or fetch the file again") from error
+
+
+def read_unchecked(path: Path) -> Any:
+    """The ``ModelT`` of a file that is known to be whole, such as one just written."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return flatbuffer_utils.read_model_from_bytearray(path.read_bytes())
 
 
 def save(model: Any, path: Path) -> None:

@@ -78,7 +78,8 @@ def quantize(float_path: Path, plan: QuantPlan, out: Path, scratch: Path) -> Kep
 def _rule_for(graph: FileGraph, op: OpRecord, rules: tuple[FloatRule, ...]) -> FloatRule | None:
     name = _scope(graph, op)
     source, kind, node = source_of(name), op_kind(graph, op), node_of(name)
-    return next((rule for rule in rules if matches(rule, source, kind, node)), None)
+    # An FX node that the rule names may be several operators here, of other kinds: a LayerNorm's mean, sub, rsqrt.
+    return next((rule for rule in rules if matches(rule, source, kind, node) or (node and rule.node == node)), None)
 
 
 def _culprit(graph: FileGraph, floats: Mapping[int, str], attempt: Callable[[Mapping[int, str]], str | None]

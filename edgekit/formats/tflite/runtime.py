@@ -34,7 +34,7 @@ def interpreter(path: Path, *, threads: int = 1, keep_values: bool = False, dele
             loaded.resize_tensor_input(index, shape)
         loaded.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise ConversionError("artifact-does-not-load", f"LiteRT cannot load {path.name}", where=str(path),
+        raise ConversionError("artifact-does-not-load", f"LiteRT cannot load {path.name.removesuffix('.part')}",
                               cause=" ".join(str(error).split())[:300],
                               next="export again; if it stays, widen the operator that the cause names") from error
     return loaded

@@ -7,7 +7,7 @@ from edgekit.types.scheme import SchemeSupport
 __all__ = ["SUPPORT"]
 
 _INT8 = ("conv", "depthwise_conv", "conv_transpose", "linear", "matmul", "embedding")
-_FLOAT16 = ("conv", "depthwise_conv", "conv_transpose", "linear")
+_FLOAT16 = ("conv", "depthwise_conv", "conv_transpose", "linear", "embedding")
 _INT4 = ("conv", "linear", "matmul")
 
 
@@ -22,5 +22,5 @@ SUPPORT: dict[str, SchemeSupport] = {cell.scheme: cell for cell in (
     _yes("w8a8-dynamic", _INT8),
     _yes("w8-weight-only", _INT8),
     _yes("w4-weight-only", _INT4, "per channel; depthwise and transposed convolutions and embeddings take int8"),
-    _yes("w8a16-static", _INT8[:-1], "int16 kernels are LiteRT's built-in ones: XNNPACK has none; embeddings take int8"),
+    _yes("w8a16-static", _INT8[:-1], "runs on LiteRT's built-in kernels, XNNPACK has none; embeddings take int8"),
 )}
