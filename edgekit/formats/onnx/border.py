@@ -16,24 +16,28 @@ from edgekit.types.tensor import QuantParams, TensorSpec
 if TYPE_CHECKING:  # torch, which running an artifact does without
     from edgekit.contracts import IoSpec
     from edgekit.formats.onnx.calibrate import Ranges
+    from edgekit.types.scheme import Scheme
 
-__all__ = ["apply_border", "read_specs"]
+__all__ = ["apply_border", "check_border", "read_specs"]
 
 _KEY = "edgekit.io"
 _TO_NHWC, _TO_NCHW = [0, 2, 3, 1], [0, 3, 1, 2]
 _STORED = {"int8": (TensorProto.INT8, np.int8), "uint8": (TensorProto.UINT8, np.uint8)}
 
 
-def apply_border(model: ModelProto, io: IoSpec, ranges: Ranges, quantized_io: bool) -> None:
-    """Gives the model the asked inputs and outputs in place, under their own names, and notes the specs in the file.
-
-    ``ranges`` hold those of the float inputs and outputs where ``io.dtype`` is an integer. Raises ConversionError
-    where ``io.dtype`` is one and the scheme has no static scales for it.
-    """
-    if io.dtype in _STORED and not quantized_io:
-        raise ConversionError("io-dtype", f"{io.dtype} inputs and outputs need a static scheme",
+def check_border(io: IoSpec, scheme: Scheme) -> None:
+    """Raises ConversionError where ``io.dtype`` is an integer and the scheme has no static scales for it."""
+    if io.dtype in _STORED and scheme.ranges != "static":
+        raise ConversionError("io-dtype", f"{io.dtype} inputs and outputs need a static scheme, not {scheme.name}",
                               cause="only calibration gives scales for them",
                               next="use a static scheme, or io: {dtype: float32}")
+
+
+def apply_border(model: ModelProto, io: IoSpec, ranges: Ranges) -> None:
+    """Gives the model the asked inputs and outputs in place, under their own names, and notes the specs in the file.
+
+    ``ranges`` hold those of the float inputs and outputs where ``io.dtype`` is an integer.
+    """
     specs = {"inputs": [_input(model, v, io, ranges) for v in model.graph.input],
              "outputs": [_output(model, v, io, ranges) for v in model.graph.output]}
     document = {side: [spec.model_dump(mode="json") for spec in found] for side, found in specs.items()}

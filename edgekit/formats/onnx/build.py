@@ -14,7 +14,7 @@ from edgekit.formats.onnx.schemes import SUPPORT
 from edgekit.types.artifact import Artifact
 
 with needs_extra("onnx"):
-    from edgekit.formats.onnx.border import apply_border, read_specs
+    from edgekit.formats.onnx.border import apply_border, check_border, read_specs
     from edgekit.formats.onnx.calibrate import Ranges, activation_ranges
     from edgekit.formats.onnx.export import float_model
     from edgekit.formats.onnx.files import save_model
@@ -40,6 +40,10 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
     if plan.options:
         raise UsageError("format-option", f"onnx takes no options, got {', '.join(sorted(plan.options))}",
                          next="remove them from the recipe's `overrides: {onnx: ...}`")
+    check_border(plan.io, plan.scheme)
+    if plan.scheme.needs_calibration and not plan.calibration:
+        raise UsageError("calibration-missing", f"{plan.scheme.name} needs calibration inputs and there are none",
+                         next="add calibration() to the workload or `calibration: {data: ...}` to the recipe")
     model = float_model(program, scratch)
     values, kept = values_of(model), kept_names(model, plan)
     ranges: Ranges = {}
@@ -48,7 +52,7 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
     model = _REWRITES[plan.scheme.name](model, kept, ranges)
     write_constants_once(model)
     tag(model, values)
-    apply_border(model, plan.io, ranges, plan.scheme.ranges == "static")
+    apply_border(model, plan.io, ranges)
     model.producer_name = "edgekit"
     save_model(model, out)
     graph = op_graph(out)
