@@ -110,11 +110,11 @@ def _integer_input(module: GraphModule, node: Node, spec: TensorSpec, tensor: to
 def _integer_output(module: GraphModule, result: Node, spec: TensorSpec, dtype: str) -> tuple[TensorSpec, Node]:
     if result.target is not _dequantize:
         raise _no_grid("output", spec.name, dtype)
-    codes, scale, zero_point = result.args[:3]
+    codes, *grid = result.args[:3]
     assert isinstance(codes, Node)
     if dtype == "uint8":
         codes = _shift(module, codes, torch.uint8, 128)
-    return _quantized(spec, dtype, *grid[:2]), codes
+    return _quantized(spec, dtype, *grid), codes
 
 
 def _shift(module: GraphModule, codes: Node, dtype: torch.dtype, by: int) -> Node:
