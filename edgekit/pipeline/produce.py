@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekit.contracts import FloatRule, QuantPlan
-from edgekit.errors import ConversionError
+from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import metric_drop
 from edgekit.pipeline.isolation import Limits, run_isolated
@@ -86,11 +86,20 @@ def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, pla
 
 
 def _verify(run: Run, prepared: Prepared, name: str, path: Path) -> tuple[Fidelity, tuple[Vector, ...]]:
-    with run.stage(f"verify:{name}") as stage, RemoteSession(name, path, log=run.log) as session:
+    with run.stage(f"verify:{name}") as stage, _loaded(run, name, path) as session:
         fidelity = measure_fidelity(prepared.workload, session, prepared.reference, lock=run.user_code)
         vectors = record_golden(session, prepared.reference)
         stage.peak(session.peak_rss_bytes)
         return fidelity, vectors
+
+
+def _loaded(run: Run, name: str, path: Path) -> RemoteSession:
+    """The artifact in its runtime. One that its own runtime refuses is a failed conversion, not a user's mistake."""
+    try:
+        return RemoteSession(name, path, log=run.log)
+    except UsageError as error:
+        raise ConversionError("artifact-does-not-load", f"{name}: the artifact was made but does not load",
+                              cause=f"{error.message}: {error.cause}", next=error.next) from error
 
 
 def _low(request: ExportRequest, fidelity: Fidelity) -> bool:

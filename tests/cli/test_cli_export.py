@@ -1,0 +1,117 @@
+"""What a user types, wrong input included: messages, exit statuses, and nothing half-written."""
+
+import json
+
+import pytest
+from workloads import SMALL, write_small
+
+from edgekit.cli.main import run
+
+
+def _error(capsys) -> dict:
+    return json.loads(capsys.readouterr().out)["error"]
+
+
+def _export(folder, *more, workload="small.py", recipe="small.yaml") -> list[str]:
+    return ["export", str(folder / workload), "--recipe", str(folder / recipe), "-o", str(folder / "out"), "--json",
+            *more]
+
+
+def test_dry_run_touches_nothing(tmp_path, capsys):
+    write_small(tmp_path)
+    before = sorted(p.name for p in tmp_path.iterdir())
+    assert run(_export(tmp_path, "--dry-run")) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["schema"] == "edgekit/plan/1"
+    assert plan["plans"][0]["stages"][0] == "load"
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+BROKEN = {
+    "raises": ("x = 1\nraise RuntimeError('no weights here')\n", "no weights here"),
+    "no_module": ("def load():\n    return 3\ndef example_inputs():\n    return 1\n", ""),
+    "misfit": (SMALL.replace("return _images(1, 2)[0]", "return torch.zeros(1, 5, 16, 16)"), ""),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_workload_is_the_users_error(tmp_path, capsys, name):
+    write_small(tmp_path)
+    source, words = BROKEN[name]
+    (tmp_path / "broken.py").write_text(source)
+    assert run(_export(tmp_path, workload="broken.py")) == 2
+    error = _error(capsys)
+    assert "broken.py" in error["where"]
+    assert error["next"]
+    assert words in f"{error['message']} {error['cause']}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_cannot_be_captured_names_the_line(tmp_path, capsys):
+    write_small(tmp_path, scheme="fp32")
+    (tmp_path / "branchy.py").write_text(SMALL.replace(
+        "        return self.head(", "        if x.sum() > 0:\n            x = -x\n        return self.head("))
+    line = 1 + (tmp_path / "branchy.py").read_text().splitlines().index("        if x.sum() > 0:")
+    assert run(_export(tmp_path, workload="branchy.py")) == 3
+    error = _error(capsys)
+    assert f"branchy.py:{line}" in error["where"]
+    assert "torch.where" in error["next"] + str(error["cause"])
+
+
+def test_static_without_calibration(tmp_path, capsys):
+    write_small(tmp_path)
+    (tmp_path / "bare.py").write_text(SMALL.replace("def calibration", "def _calibration"))
+    assert run(_export(tmp_path, workload="bare.py")) == 2
+    assert _error(capsys)["code"] == "calibration-missing"
+
+
+def test_calibration_with_nan(tmp_path, capsys):
+    write_small(tmp_path)
+    (tmp_path / "nan.py").write_text(SMALL.replace("(image[None] for image", "(image[None] * float('nan') for image"))
+    assert run(_export(tmp_path, workload="nan.py")) == 2
+    assert _error(capsys)["code"] == "calibration-nan"
+
+
+def test_unknown_names(tmp_path, capsys):
+    write_small(tmp_path, more="device: pixel-88\n")
+    assert run(_export(tmp_path)) == 2
+    error = _error(capsys)
+    assert "pixel-8" in json.dumps(error)
+    assert "small.yaml:" in error["where"]
+
+
+def test_an_output_that_is_not_edgekits_stays(tmp_path, capsys):
+    write_small(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    assert run(_export(tmp_path)) == 2
+    assert _error(capsys)["code"] == "output-not-edgekit"
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
+
+
+def test_inspect_and_verify_what_was_exported(exported, capsys):
+    assert run(["inspect", str(exported.out / "model.tflite"), "--json"]) == 0
+    graph = json.loads(capsys.readouterr().out)
+    assert graph["schema"] == "edgekit/graph/1"
+    assert any(op["kind"] == "depthwise_conv" and op["source"]["module"] == "blocks.0.depthwise" for op in graph["ops"])
+    assert run(["verify", str(exported.out / "model.onnx"), "--against", str(exported.workload), "--layers",
+                "--json"]) == 0
+    verification = json.loads(capsys.readouterr().out)
+    assert verification["met"] is True
+    assert {"stem", "blocks.0.point", "head"} <= {layer["source"]["module"] for layer in verification["layers"]}
+
+
+def test_verify_fails_under_a_floor(exported, capsys):
+    assert run(["verify", str(exported.out / "model.onnx"), "--against", str(exported.workload), "--min-sqnr-db", "90",
+                "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["met"] is False
+
+
+@pytest.mark.parametrize(("name", "data", "status"), [
+    ("missing.tflite", None, 2), ("model.h5", b"x", 2), ("model.tflite", b"not a flatbuffer", 2),
+    ("model.onnx", b"\x08\x01garbage", 2), ("model.pte", b"ET12 short", 2)])
+def test_inspecting_what_is_no_artifact(tmp_path, capsys, name, data, status):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    assert run(["inspect", str(tmp_path / name), "--json"]) == status
+    assert _error(capsys)["next"]

@@ -1,0 +1,45 @@
+"""For all tests: a stage cache of their own, and one exported output folder that many of them look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from workloads import write_small
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stage_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests share a stage cache with each other, and never with the user's own."""
+    before = os.environ.get("EDGEKIT_CACHE")
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["EDGEKIT_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["EDGEKIT_CACHE"]
+    else:
+        os.environ["EDGEKIT_CACHE"] = before
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A small workload exported to int8 in all three formats."""
+
+    workload: Path
+    recipe: Path
+    out: Path
+    status: int
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory, stage_cache: Path) -> Exported:
+    """Made once, by the command line, with a budget that it meets."""
+    from edgekit.cli.main import run
+    folder = tmp_path_factory.mktemp("small")
+    workload, recipe = write_small(folder, more="  calibration: {samples: 32}\n"
+                                                "budget: {metric_drop: 1.0, size_mb: 1.0, latency_ms: 5}\n")
+    status = run(["export", str(workload), "--recipe", str(recipe), "-o", str(folder / "out")])
+    return Exported(workload, recipe, folder / "out", status)
