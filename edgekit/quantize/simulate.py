@@ -144,7 +144,10 @@ def first_drop(errors: Iterable[LayerError]) -> LayerError | None:
 
 
 def energy(values: torch.Tensor) -> float:
-    """Sum of squares over the finite values (masks hold infinities), in float64."""
+    """Sum of squares over the finite values (masks hold infinities)."""
+    norm = float(torch.linalg.vector_norm(values))
+    if math.isfinite(norm) and norm > 1e-15:  # else squares may have overflowed or vanished in float32
+        return norm**2
     return float(torch.nan_to_num(values.double(), 0.0, 0.0, 0.0).square().sum())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,21 +12,28 @@ from torch.fx import Node
 
 from edgekit.contracts import FloatRule, Inputs, Program, QuantPlan
 from edgekit.quantize.calibrate import evaluate
+from edgekit.quantize.rules import matches
 from edgekit.quantize.simulate import Simulator, energy, sqnr_db
 
 __all__ = ["Candidate", "candidates", "choose"]
 
-# Multiply-accumulates that ranking may simulate; about ten to twenty seconds on one core.
-_MAC_BUDGET = 10**11
+Values = dict[Node, Any]
+
+# Multiply-accumulates of all simulated runs in a ranking, as if each ran the whole network: about 20 s on one core.
+_MAC_BUDGET = 5 * 10**10
 # Memory for the activations that simulations share.
 _BYTES_BUDGET = 512 * 2**20
 _MAX_INPUTS = 16
 # Below this a gain is noise of the inputs at hand.
 _MIN_GAIN_DB = 0.05
+# An operator that seems to make all the noise is taken to leave this much of it.
+_LEAST_LEFT = 0.01
 # Every float island costs conversions at its borders, even one without a single multiply-accumulate.
 _BORDER_SHARE = 0.01
 # What choose() aims above the floor: the runtimes round a little differently from the simulation.
 _MARGIN_DB = 0.5
+# How many of the candidates that one input ranks best are simulated on all inputs.
+_CONFIRMED = 24
 # How many of the best candidates choose() measures again after each choice.
 _RECHECKED = 8
 
@@ -57,7 +65,7 @@ def candidates(program: Program, plan: QuantPlan, inputs: Iterable[Inputs]) -> l
     Each candidate is simulated with everything else quantised, on as many of ``inputs`` as the budget allows.
     Programs too large for that try only the operators that lose most between their input and their output.
     """
-    return _ranked(_Probe(program, plan, inputs), ())
+    return _ranked(_Probe(program, plan, inputs))
 
 
 def choose(program: Program, plan: QuantPlan, inputs: Iterable[Inputs], floor_db: float,
@@ -69,7 +77,7 @@ def choose(program: Program, plan: QuantPlan, inputs: Iterable[Inputs], floor_db
     """
     probe = _Probe(program, plan, inputs)
     target = floor_db + _MARGIN_DB
-    pool, chosen = _ranked(probe, ()), list[Candidate]()
+    pool, chosen = _ranked(probe), list[Candidate]()
     while probe.sqnr(_rules(chosen)) < target:
         rules = _rules(chosen)
         fitting = [c for c in pool if c not in chosen and probe.share((*rules, *c.rules)) <= max_share]
@@ -84,8 +92,11 @@ def choose(program: Program, plan: QuantPlan, inputs: Iterable[Inputs], floor_db
         rest = [c for c in chosen if c is not one]
         if probe.sqnr(_rules(rest)) >= target:
             chosen = rest
-    return tuple(replace(r, reason=f"brings {c.gain_db:.1f} dB for {c.share:.1%} of the MACs")
-                 for c in chosen for r in c.rules)
+    found = dict[FloatRule, FloatRule]()
+    for one in chosen:
+        for rule in one.rules:
+            found.setdefault(rule, replace(rule, reason=f"brings {one.gain_db:.1f} dB for {one.share:.1%} of the MACs"))
+    return tuple(found.values())
 
 
 def _rules(chosen: Iterable[Candidate]) -> tuple[FloatRule, ...]:
@@ -101,23 +112,26 @@ class _Probe:
         self.covered = self.simulator.covered()
         self.total_macs = max(1, sum(self.wiring.macs.values()))
         self.output = self.wiring.nodes[-1]
+        self._by_rule: dict[FloatRule, frozenset[Node]] = {}
         self.proposals = self._proposals()
-        self.samples: list[tuple[dict[Node, Any], tuple[Any, ...]]] = []
-        self._noise: dict[frozenset[Node], float] = {}
+        self.samples: list[tuple[Values, tuple[Any, ...]]] = []
+        self.exact: Values = {}
         self.signal = 0.0
+        self._noise: dict[frozenset[Node], float] = {}
         self._run_base(list(inputs))
 
     def _run_base(self, inputs: Sequence[Inputs]) -> None:
-        wanted = max(1, min(_MAX_INPUTS, 2 * _MAC_BUDGET // (self.total_macs * max(1, len(self.proposals)))))
+        wanted = max(2, min(_MAX_INPUTS, _MAC_BUDGET // (self.total_macs * _CONFIRMED)))
         for sample in inputs[:wanted]:
             exact = evaluate(self.wiring, sample, keep=True)
             rounded = self.simulator.run(sample, self.covered, keep=True)
             if not self.samples:
                 self._drop_hopeless(exact, rounded)
+                self.exact = exact
             self.samples.append((rounded, exact[self.output]))
             self.signal += sum(energy(o) for o in exact[self.output] if o.is_floating_point())
             size = sum(v.nbytes for v in rounded.values() if isinstance(v, torch.Tensor))
-            if (len(self.samples) + 1) * size > _BYTES_BUDGET:
+            if (len(self.samples) + 2) * size > _BYTES_BUDGET:
                 break
 
     def _proposals(self) -> list[Candidate]:
@@ -150,48 +164,72 @@ class _Probe:
         return FloatRule(source.module if source else "*", self.wiring.kinds[node], "", "widened", node.name)
 
     def _propose(self, found: dict[frozenset[Node], Candidate], *rules: FloatRule) -> None:
-        removed = self.covered - self.simulator.covered(rules)
+        removed = self.removed(rules)
         macs = self.macs_of(removed)
         if removed and macs <= self.total_macs // 2:
             first = rules[0]
             found.setdefault(removed, Candidate(rules, macs, macs / self.total_macs, 0.0, first.module, first.kind))
 
-    def _drop_hopeless(self, exact: dict[Node, Any], rounded: dict[Node, Any]) -> None:
+    def _drop_hopeless(self, exact: Values, rounded: Values) -> None:
         """Keeps as many proposals as the budget can simulate once: those whose operators lose most by themselves."""
-        affordable = max(_RECHECKED, 2 * _MAC_BUDGET // self.total_macs)
+        affordable = max(_CONFIRMED, _MAC_BUDGET // self.total_macs)
         if len(self.proposals) <= affordable:
             return
         ratio = {n: energy(v - rounded[n]) / max(energy(v), 1e-30) for n, v in exact.items()
                  if isinstance(v, torch.Tensor) and v.is_floating_point()}
 
         def loss(candidate: Candidate) -> float:
-            removed = self.covered - self.simulator.covered(candidate.rules)
-            return sum(ratio[n] - max((ratio.get(i, 0.0) for i in n.all_input_nodes), default=0.0) for n in removed)
+            return sum(ratio[n] - max((ratio.get(i, 0.0) for i in n.all_input_nodes), default=0.0)
+                       for n in self.removed(candidate.rules))
 
         self.proposals = sorted(self.proposals, key=loss, reverse=True)[:affordable]
+
+    def removed(self, rules: tuple[FloatRule, ...]) -> frozenset[Node]:
+        """The quantised nodes that ``rules`` make float."""
+        return frozenset().union(*(self._removed_by(rule) for rule in rules))
+
+    def _removed_by(self, rule: FloatRule) -> frozenset[Node]:
+        if rule not in self._by_rule:
+            heads = {n for n in map(self.wiring.head, self.covered)
+                     if matches(rule, self.wiring.source(n), self.wiring.kinds[n], n.name)}
+            self._by_rule[rule] = frozenset(n for n in self.covered if self.wiring.head(n) in heads)
+        return self._by_rule[rule]
 
     def macs_of(self, nodes: Iterable[Node]) -> int:
         return sum(self.wiring.macs[n] for n in nodes)
 
     def share(self, rules: tuple[FloatRule, ...]) -> float:
         """Share of MACs that ``rules`` take out of quantisation."""
-        return self.macs_of(self.covered - self.simulator.covered(rules)) / self.total_macs
+        return self.macs_of(self.removed(rules)) / self.total_macs
 
     def sqnr(self, rules: tuple[FloatRule, ...]) -> float:
-        """SQNR of the outputs in dB with ``rules`` beside the plan's."""
-        covered = self.simulator.covered(rules)
-        if covered not in self._noise:
-            stale = self._stale(self.covered - covered)
-            self._noise[covered] = sum(self._noise_of(base, exact, covered, stale) for base, exact in self.samples)
-        return sqnr_db(self.signal, self._noise[covered])
+        """SQNR of the outputs in dB over the sampled inputs, with ``rules`` beside the plan's."""
+        removed = self.removed(rules)
+        if removed not in self._noise:
+            self._noise[removed] = sum(self._noise_of(base, exact, self.covered - removed, removed)
+                                       for base, exact in self.samples)
+        return sqnr_db(self.signal, self._noise[removed])
 
-    def _noise_of(self, base: dict[Node, Any], exact: tuple[Any, ...], covered: frozenset[Node],
-                  stale: set[Node]) -> float:
+    def estimate(self, candidate: Candidate) -> Candidate:
+        """The candidate with the gain that its own noise promises, were noises independent: first input only.
+
+        One operator's noise in a float network is steadier than what leaving it out takes from all noise together.
+        """
+        removed = self.removed(candidate.rules)
+        own = self._noise_of(self.exact, self.exact[self.output], removed, removed)
+        everything = self._noise_of(*self.samples[0], self.covered, frozenset())
+        left = max(1 - own / everything, _LEAST_LEFT) if everything else 1.0
+        return replace(candidate, gain_db=-10 * math.log10(left))
+
+    def _noise_of(self, base: Values, exact: tuple[Any, ...], covered: frozenset[Node],
+                  changed: frozenset[Node]) -> float:
+        """Output noise with ``covered`` quantised, from values ``base`` that hold before ``changed`` nodes."""
+        stale = self._stale(changed)
         known = {n: v for n, v in base.items() if n not in stale}
         outputs = self.simulator.run(self._inputs(base), covered, known=known)[self.output]
         return sum(energy(e - o) for e, o in zip(exact, outputs, strict=True) if e.is_floating_point())
 
-    def _inputs(self, base: dict[Node, Any]) -> Inputs:
+    def _inputs(self, base: Values) -> Inputs:
         return tuple(base[n] for n in self.wiring.nodes if n.op == "placeholder" and n not in self.wiring.constants)
 
     def _stale(self, removed: frozenset[Node]) -> set[Node]:
@@ -205,11 +243,13 @@ class _Probe:
     def measure(self, candidate: Candidate, beside: tuple[FloatRule, ...]) -> Candidate:
         """The candidate with its gain and cost on top of ``beside``."""
         rules = (*beside, *candidate.rules)
-        macs = self.macs_of(self.simulator.covered(beside) - self.simulator.covered(rules))
+        macs = self.macs_of(self.removed(rules) - self.removed(beside))
         gain = self.sqnr(rules) - self.sqnr(beside)
         return replace(candidate, macs=macs, share=macs / self.total_macs, gain_db=gain)
 
 
-def _ranked(probe: _Probe, beside: tuple[FloatRule, ...]) -> list[Candidate]:
-    measured = (probe.measure(c, beside) for c in probe.proposals)
-    return sorted((c for c in measured if c.gain_db >= _MIN_GAIN_DB), key=lambda c: c.worth, reverse=True)
+def _ranked(probe: _Probe) -> list[Candidate]:
+    """All proposals by the noise that they alone make on one input; the best of those by their real gain."""
+    rough = sorted((probe.estimate(c) for c in probe.proposals), key=lambda c: c.worth, reverse=True)
+    real = (probe.measure(c, ()) for c in rough[:_CONFIRMED])
+    return sorted((c for c in real if c.gain_db >= _MIN_GAIN_DB), key=lambda c: c.worth, reverse=True)
