@@ -294,8 +294,8 @@ CODES: dict[str, tuple[str, str]] = {
         "move the artifact to another folder."),
     "runtime-crashed": (
         "a runtime crashed on the artifact",
-        "The format's runtime ended with a signal while it loaded or ran the artifact. The artifact is not usable as it "
-        "is; the log has the runtime's last words."),
+        "The format's runtime ended with a signal while it loaded or ran the artifact. The artifact is not usable as "
+        "it is; the log has the runtime's last words."),
     "runtime-failed": (
         "a runtime raised an error on the artifact",
         "The format's runtime could not load or run the artifact; its traceback is in the log that the error names."),

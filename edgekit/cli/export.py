@@ -12,9 +12,9 @@ from edgekit.cli.output import emit_json, stderr, stdout
 @click.command(help="Export WORKLOAD by a recipe to verified artifacts.")
 @click.argument("workload")
 @click.option("--recipe", "-r", required=True, help="A recipe's file, or a name from `edgekit recipes list`.")
-@click.option("--device", "-d", "devices", multiple=True, help="Device id, in place of the recipe's; repeat for several.")
+@click.option("--device", "-d", "devices", multiple=True, help="Device id, in place of the recipe's; may repeat.")
 @click.option("--format", "-f", "formats", multiple=True, help="Format, in place of the recipe's; repeat for several.")
-@click.option("--weights", type=click.Path(path_type=Path), help="State dict to load (.safetensors, or .pth weights only).")
+@click.option("--weights", type=click.Path(path_type=Path), help="State dict to load: .safetensors, or .pth weights.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("dist"), show_default=True,
               help="Output folder; replaced in one step if it is edgekit's, else refused.")
 @click.option("--jobs", "-j", type=click.IntRange(1, 16), default=2, show_default=True,
