@@ -94,14 +94,16 @@ def settle(module: nn.Module, batches: list[Inputs]) -> nn.Module:
     return module.eval()
 
 
-def workload_of(module: nn.Module, example: Inputs, *, dynamic_batch: bool = False) -> Workload:
+def workload_of(module: nn.Module, example: Inputs, *, dynamic_batch: bool = False,
+                output_names: tuple[str, ...] = ("logits",)) -> Workload:
     return Workload(
         name="tiny", source=Path("tiny.py"), module=module, example=example,
         input_names=tuple(signature(module.forward).parameters)[:len(example)],
-        output_names=("logits",), dynamic_batch=dynamic_batch)
+        output_names=output_names, dynamic_batch=dynamic_batch)
 
 
-def program_of(module: nn.Module, example: Inputs, *, dynamic_batch: bool = False) -> Program:
+def program_of(module: nn.Module, example: Inputs, *, dynamic_batch: bool = False,
+               output_names: tuple[str, ...] = ("logits",)) -> Program:
     from edgekit.workload.capture import capture
 
-    return capture(workload_of(module, example, dynamic_batch=dynamic_batch))
+    return capture(workload_of(module, example, dynamic_batch=dynamic_batch, output_names=output_names))

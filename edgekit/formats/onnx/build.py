@@ -22,9 +22,14 @@ with needs_extra("onnx"):
     from edgekit.formats.onnx.half import to_half
     from edgekit.formats.onnx.keep import kept_names, kept_report
     from edgekit.formats.onnx.quantize import quantize_static
-    from edgekit.formats.onnx.sources import tag, values_of
+    from edgekit.formats.onnx.sources import origins_of, tag
     from edgekit.formats.onnx.tidy import untie, write_constants_once
-    from edgekit.formats.onnx.weights import quantize_dynamic, quantize_embeddings, quantize_weights
+    from edgekit.formats.onnx.weights import (
+        quantize_dynamic,
+        quantize_embeddings,
+        quantize_recurrent,
+        quantize_weights,
+    )
 
 __all__ = ["build"]
 
@@ -45,13 +50,13 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
         raise UsageError("calibration-missing", f"{plan.scheme.name} needs calibration inputs and there are none",
                          next="add calibration() to the workload or `calibration: {data: ...}` to the recipe")
     model = float_model(program, scratch)
-    values, kept = values_of(model), kept_names(model, plan)
+    origins, kept = origins_of(model), kept_names(model, plan)
     ranges: Ranges = {}
     if plan.scheme.ranges == "static":
         ranges = activation_ranges(model, plan, _BITS[plan.scheme.activations], scratch)
     model = _REWRITES[plan.scheme.name](model, kept, ranges)
     write_constants_once(model)
-    tag(model, values)
+    tag(model, origins)
     apply_border(model, plan.io, ranges)
     model.producer_name = "edgekit"
     save_model(model, out)
@@ -61,6 +66,7 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
                     kept_report(graph, plan, cell), (cell.note,) if cell.note else ())
 
 
+_CONVOLUTIONS = ("depthwise_conv", "conv_transpose")
 _BITS = {"int8": 8, "int16": 16}
 
 
@@ -76,7 +82,9 @@ def _static(bits: int) -> Rewrite:
     def rewrite(model: ModelProto, kept: set[str], ranges: Ranges) -> ModelProto:
         untie(model)
         made = quantize_static(model, ranges, kept, bits)
+        quantize_weights(made, 8, kept, ("conv_transpose",))
         quantize_embeddings(made, 8, kept)
+        quantize_recurrent(made, kept)
         return made
 
     return rewrite
@@ -85,7 +93,9 @@ def _static(bits: int) -> Rewrite:
 def _dynamic(model: ModelProto, kept: set[str], ranges: Ranges) -> ModelProto:
     untie(model)
     quantize_dynamic(model, kept)
+    quantize_weights(model, 8, kept, ("conv_transpose",))
     quantize_embeddings(model, 8, kept)
+    quantize_recurrent(model, kept)
     return model
 
 
@@ -93,7 +103,9 @@ def _weights(bits: int, scheme: str) -> Rewrite:
     def rewrite(model: ModelProto, kept: set[str], ranges: Ranges) -> ModelProto:
         untie(model)
         quantize_weights(model, bits, kept, SUPPORT[scheme].covers)
+        quantize_weights(model, 8, kept, _CONVOLUTIONS)  # those that the scheme does not cover
         quantize_embeddings(model, bits, kept)
+        quantize_recurrent(model, kept)
         return model
 
     return rewrite

@@ -11,7 +11,7 @@ from edgekit.contracts import Program
 from edgekit.errors import ConversionError
 from edgekit.formats.onnx.files import load_model, save_model
 from edgekit.formats.onnx.sources import stamp_export
-from edgekit.formats.onnx.tidy import name_batch, name_nodes, write_constants_once
+from edgekit.formats.onnx.tidy import RESHAPING, fold_constants, name_batch, name_nodes, write_constants_once
 
 __all__ = ["OPSET", "float_model"]
 
@@ -30,6 +30,7 @@ def float_model(program: Program, scratch: Path) -> onnx.ModelProto:
         model = _convert(program)
         stamp_export(model, program.sources)
         name_nodes(model)
+        fold_constants(model, RESHAPING)
         write_constants_once(model)
         if program.dynamic_batch:
             name_batch(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from edgekit.formats.onnx.sources import tag, values_of
+from edgekit.formats.onnx.sources import origins_of, tag
 
 __all__ = ["to_half"]
 
@@ -17,11 +17,14 @@ def to_half(model: ModelProto, excluded: set[str]) -> ModelProto:
 
     ONNX Runtime inserts further casts while loading where its CPU has no float16 kernel.
     """
+    from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-    values = values_of(model)
+    origins = origins_of(model)
     made: ModelProto = convert_float_to_float16(
         model, keep_io_types=True, disable_shape_infer=True, node_block_list=sorted(excluded),
         op_block_list=sorted({*DEFAULT_OP_BLOCK_LIST, *_FLOAT32_OPS}))
-    tag(made, values)
+    del made.graph.value_info[:]  # still says float32 here and there
+    ONNXModel(made).topological_sort()  # the casts of the inputs came last
+    tag(made, origins)
     return made

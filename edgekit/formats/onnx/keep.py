@@ -12,6 +12,7 @@ from edgekit.quantize.rules import is_float, matches
 from edgekit.types.artifact import KeptFloat
 from edgekit.types.graph import Op, OpGraph
 from edgekit.types.scheme import SchemeSupport
+from edgekit.types.tensor import bits_of
 
 __all__ = ["kept_names", "kept_report"]
 
@@ -30,12 +31,12 @@ def kept_names(model: ModelProto, plan: QuantPlan) -> set[str]:
 
 
 def kept_report(graph: OpGraph, plan: QuantPlan, cell: SchemeSupport) -> list[KeptFloat]:
-    """Operators with wide weights that the plan's rules or the scheme's table explain; others are left to verify."""
+    """Operators with wider weights that the plan's rules or the scheme's table explain; others are left to verify."""
     if not plan.scheme.quantized:
         return []
     report = []
     for op in graph.ops:
-        wide = [c for c in op.constants if c.role == "weight" and c.dtype in ("float32", "float16")]
+        wide = [c for c in op.constants if c.role == "weight" and bits_of(c.dtype) > bits_of(plan.scheme.weights)]
         reason = _reason(op, plan, cell, bool(wide))
         if reason and (wide or op.macs):
             report.append(KeptFloat(op=op.kind, where=op.source.module if op.source else op.outputs[0],
@@ -45,10 +46,8 @@ def kept_report(graph: OpGraph, plan: QuantPlan, cell: SchemeSupport) -> list[Ke
 
 
 def _reason(op: Op, plan: QuantPlan, cell: SchemeSupport, wide: bool) -> str | None:
-    if not op.dtype.startswith("float") and not wide:
-        return None
     for rule in plan.keep_float:
-        if matches(rule, op.source, op.kind):
+        if op.dtype.startswith("float") and matches(rule, op.source, op.kind):
             return rule.reason
     if wide and op.kind not in cell.covers:
         return f"{plan.scheme.name} does not cover {op.kind} in {cell.format}"

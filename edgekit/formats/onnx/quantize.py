@@ -9,6 +9,7 @@ Which nodes are quantised (:func:`_chosen`):
 * convolutions, linear layers and matrix products, always. The result of the latter two stays float (QGemm and
   MatMulIntegerToFloat return float): the next consumer quantises it if it needs to, and a float residual stream loses
   nothing.
+* transposed convolutions never: ONNX Runtime's CPU has no integer kernel for them.
 * pooling, shape operators, residual additions and the like only where their inputs are 8-bit already; anything else
   would cost a Q/DQ pair and precision and gain nothing. Activations such as hard-swish, sigmoid and softmax run float:
   their quantised forms are slower on x86, and softmax's fixed scale of 1/256 destroys attention over long sequences.
@@ -29,7 +30,7 @@ from edgekit.formats.onnx.names import Names, attribute
 __all__ = ["quantize_static"]
 
 _MATRIX = ("MatMul", "Gemm")
-_ANCHORS = ("Conv", "ConvTranspose", *_MATRIX)
+_ANCHORS = ("Conv", *_MATRIX)
 _THROUGH = (
     "Add", "Mul", "Relu", "Clip", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Resize", "Pad",
     "Slice", "Split", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth")

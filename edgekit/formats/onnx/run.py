@@ -16,7 +16,8 @@ from edgekit.formats.onnx.border import read_specs
 from edgekit.formats.onnx.files import load_model
 from edgekit.formats.onnx.kinds import kind_of
 from edgekit.formats.onnx.names import Names
-from edgekit.formats.onnx.sources import values_of
+from edgekit.formats.onnx.sources import Origin, origins_of
+from edgekit.types.graph import Source
 from edgekit.types.layer import LayerValue
 
 __all__ = ["OnnxSession", "session_of"]
@@ -46,6 +47,10 @@ def session_of(model: bytes, threads: int = 1, *, exact: bool = False, **options
                               next="export again; if it stays, leave onnx out or report the operator named") from error
 
 
+def _value_source(origin: Origin | None) -> Source | None:
+    return Source(module=origin.value) if origin and origin.value is not None else None
+
+
 class OnnxSession:
     """A ``contracts.Session``; ``threads`` are those of one operator."""
 
@@ -72,18 +77,19 @@ class OnnxSession:
                                    for tensor, _ in shown if tensor not in present)
         session = session_of(opened.SerializeToString(), self._threads, exact=self._exact)
         values = self._run(session, [tensor for tensor, _ in shown], inputs)
-        names, origins = Names(self._model), values_of(self._model)
-        return [LayerValue(node.output[0], origin.source if (origin := origins.get(node.output[0])) else None,
+        names, origins = Names(self._model), origins_of(self._model)
+        return [LayerValue(node.output[0], _value_source(origins.get(node.output[0])),
                            kind_of(node, names.constant_shape), np.asarray(value, np.float32))
                 for (_, node), value in zip(shown, values, strict=True)]
 
     def _shown(self) -> list[tuple[str, onnx.NodeProto]]:
         """(tensor to read, node it is the result of), in order: one for each operator with a float result."""
-        names, origins = Names(onnx.shape_inference.infer_shapes(self._model)), values_of(self._model)
+        names, origins = Names(onnx.shape_inference.infer_shapes(self._model)), origins_of(self._model)
         shown = []
         for node in self._model.graph.node:
-            # Without an origin: what a rewrite put inside an operator (but foreign files have no origins at all).
-            if node.op_type in _NOT_LAYERS or (origins and node.output[0] not in origins):
+            # What the exporter or a rewrite put inside an operator is no layer (foreign files say nothing of it).
+            origin = origins.get(node.output[0])
+            if node.op_type in _NOT_LAYERS or (origins and (origin is None or origin.value is None)):
                 continue
             result = node.output[0]
             users = names.consumers[result]
@@ -108,4 +114,7 @@ class OnnxSession:
             raise UsageError("artifact-inputs", "the inputs do not fit the model", cause=str(error),
                              next="give " + ", ".join(f"{s.name}: {s.dtype} {list(s.shape)}"
                                                       for s in self.inputs)) from error
+        except Fail as error:
+            raise ConversionError("artifact-does-not-run", "ONNX Runtime failed while running the model",
+                                  cause=str(error), next="keep the operator that the cause names float") from error
         return results

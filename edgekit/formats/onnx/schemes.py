@@ -14,23 +14,25 @@ def _yes(scheme: str, covers: tuple[str, ...], note: str | None = None) -> Schem
     return SchemeSupport(format="onnx", scheme=scheme, supported=True, backend=_BACKEND, covers=covers, note=note)
 
 
+_STORED = "transposed convolutions and recurrent layers store int8 and compute in float"
+
 _ALL = [
     _yes("fp32", (*_CONVS, "linear", "embedding", "rnn")),
-    _yes("fp16", (*_CONVS, "linear", "embedding"),
+    _yes("fp16", (*_CONVS, "linear", "embedding", "rnn"),
          "operators without a float16 CPU kernel run in float32 behind casts that ONNX Runtime inserts"),
-    _yes("w8a8-static", (*_CONVS, "linear", "embedding"),
+    _yes("w8a8-static", ("conv", "depthwise_conv", "linear", "embedding"),
          "QDQ; uint8 activations, int8 weights per channel; a linear layer's result stays float until the next one; "
-         "recurrent layers stay float"),
-    _yes("w8a8-dynamic", ("conv", "depthwise_conv", "linear", "embedding"),
-         "one scale for each input tensor, taken at run time; transposed convolutions and recurrent layers stay float"),
-    _yes("w8-weight-only", (*_CONVS, "linear", "embedding"),
-         "ONNX Runtime dequantises convolution weights at every run; linear layers read int8 directly"),
+         + _STORED),
+    _yes("w8a8-dynamic", (*_CONVS, "linear", "embedding", "rnn"),
+         "one scale for each input tensor, taken at run time; " + _STORED),
+    _yes("w8-weight-only", (*_CONVS, "linear", "embedding", "rnn"),
+         "ONNX Runtime dequantises convolution and recurrent weights at every run; linear layers read int8 directly"),
     _yes("w4-weight-only", ("conv", "linear", "embedding"),
-         "blocks of 32 along the input; depthwise and transposed convolutions keep float weights: at one to nine "
-         "values a filter int4 costs accuracy and saves next to nothing"),
-    _yes("w8a16-static", (*_CONVS, "linear"),
-         "QDQ with uint16 activations for accelerators that have the kernels; embedding tables are int8 too; ONNX "
-         "Runtime's CPU kernels compute in float between the pairs"),
+         "blocks of 32 along the input; depthwise and transposed convolutions and recurrent layers store int8: int4 "
+         "costs them accuracy and, at one to nine values a filter, saves next to nothing"),
+    _yes("w8a16-static", ("conv", "depthwise_conv", "linear"),
+         "QDQ with uint16 activations for accelerators that have the kernels, ONNX Runtime's CPU kernels compute in "
+         "float between the pairs; embedding tables are int8; " + _STORED),
 ]
 
 SUPPORT: dict[str, SchemeSupport] = {cell.scheme: cell for cell in _ALL}

@@ -17,20 +17,25 @@ from edgekit.formats.onnx.kinds import WEIGHT_INPUTS
 from edgekit.formats.onnx.names import Names
 from edgekit.types.graph import Source
 
-__all__ = ["Origin", "node_origins", "stamp_export", "tag", "values_of"]
+__all__ = ["Origin", "node_origins", "origins_of", "stamp_export", "tag"]
 
 _MODULE, _FX_NODE = "edgekit.module", "edgekit.node"
-# Where the tensor it makes comes from, if not the same: a convolution that took in the activation behind it.
-_RESULT = "edgekit.result"
+_VALUE = "edgekit.value"
 _MOVED = "_q_to_dq"  # how ONNX Runtime ends the name of a tensor past which it moved a Q/DQ pair
 _SCOPES, _RULE = "pkg.torch.onnx.name_scopes", "pkg.onnxscript.rewriter.rule_name"
 
 
 class Origin(NamedTuple):
-    """A module path and the FX node's name there (empty where several nodes became one operator)."""
+    """Where an operator and its result come from.
+
+    ``module`` and ``node`` are the operator's module path and FX node. ``value`` is the module whose value the result
+    is: None inside of an operator that ONNX spells out (attention, say), where the user's model has no such value;
+    another module where a convolution took in the activation behind it.
+    """
 
     module: str
     node: str
+    value: str | None
 
     @property
     def source(self) -> Source:
@@ -39,7 +44,7 @@ class Origin(NamedTuple):
 
 def stamp_export(model: ModelProto, sources: Mapping[str, Source]) -> None:
     """Replaces the exporter's node properties by edgekit's. ``sources`` are the program's, by FX node name."""
-    modules = {source.module for source in sources.values()}
+    modules, outputs = {source.module for source in sources.values()}, {v.name for v in model.graph.output}
     for node in model.graph.node:
         scopes = _scopes(node)
         fx = scopes[-1] if scopes else ""
@@ -51,7 +56,9 @@ def stamp_export(model: ModelProto, sources: Mapping[str, Source]) -> None:
         del node.metadata_props[:]
         node.doc_string = ""
         if module is not None:
-            _write(node, Origin(module, fx))
+            shown = sources[node.output[0]].module if node.output[0] in sources else \
+                module if node.output[0] in outputs else None
+            _write(node, Origin(module, fx, shown))
     for item in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
         del item.metadata_props[:]
         item.doc_string = ""
@@ -69,27 +76,21 @@ def _scopes(node: NodeProto) -> list[str]:
     return list(ast.literal_eval(_property(node, _SCOPES) or "[]"))
 
 
-def _write(node: NodeProto, origin: Origin, result: Origin | None = None) -> None:
+def _write(node: NodeProto, origin: Origin) -> None:
     del node.metadata_props[:]
-    values = (*origin, result.module if result and result.module != origin.module else None)
-    for key, value in zip((_MODULE, _FX_NODE, _RESULT), values, strict=True):
+    for key, value in zip((_MODULE, _FX_NODE, _VALUE), origin, strict=True):
         if value is not None:
             node.metadata_props.add(key=key, value=value)
 
 
 def _read(node: NodeProto) -> Origin | None:
     found = {p.key: p.value for p in node.metadata_props}
-    return Origin(found[_MODULE], found.get(_FX_NODE, "")) if _MODULE in found else None
+    return Origin(found[_MODULE], found.get(_FX_NODE, ""), found.get(_VALUE)) if _MODULE in found else None
 
 
-def values_of(model: ModelProto) -> dict[str, Origin]:
-    """Origin of every tensor that is a value of the user's model."""
-    found = {}
-    for node in model.graph.node:
-        if origin := _read(node):
-            module = _property(node, _RESULT) or origin.module
-            found[node.output[0]] = origin._replace(module=module)
-    return found
+def origins_of(model: ModelProto) -> dict[str, Origin]:
+    """Origin of every tensor whose producer carries one."""
+    return {name: origin for node in model.graph.node if (origin := _read(node)) for name in node.output}
 
 
 def node_origins(model: ModelProto, file: ModelProto | None = None) -> list[Origin | None]:
@@ -128,14 +129,14 @@ def _operators(file: ModelProto) -> dict[str, Origin]:
     return found | {name: next(iter(origins)) for name, origins in readers.items() if len(origins) == 1}
 
 
-def tag(model: ModelProto, values: Mapping[str, Origin]) -> None:
-    """After a rewrite: names the origin of every node that makes one of ``values``, and of no other.
+def tag(model: ModelProto, known: Mapping[str, Origin]) -> None:
+    """After a rewrite: writes the origin of every node that makes one of the ``known`` tensors, and of no other.
 
     A node that the rewrite kept stays what it is, even where its result is now that of an activation merged into it.
     """
     for node in model.graph.node:
-        result = next((values[o] for o in node.output if o in values), None)
-        origin = _read(node) or result
+        made = next((known[o] for o in node.output if o in known), None)
+        own = _read(node)
         del node.metadata_props[:]
-        if origin and result:
-            _write(node, origin, result)
+        if made:
+            _write(node, own._replace(value=made.value) if own else made)

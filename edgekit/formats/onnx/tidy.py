@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from edgekit.formats.onnx.names import Names, attribute, fresh
 
-__all__ = ["drop_unused", "gemm_to_matmul", "name_batch", "name_nodes", "untie", "write_constants_once"]
+__all__ = [
+    "RESHAPING", "drop_unused", "fold_constants", "gemm_to_matmul", "name_batch", "name_nodes", "untie",
+    "write_constants_once"]
 
+# What the exporter leaves unfolded of a weight that the model cuts up (MultiheadAttention's in_proj_weight).
+RESHAPING = ("Split", "Slice", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity")
 # Smaller constants stay: merging them saves nothing, and ONNX Runtime 1.31 refuses models whose scales or zero points
 # are shared between differently fused operators ("Attempt to replace the existing tensor").
 _SHARED_BYTES = 4 * 1024
@@ -80,16 +86,25 @@ def _is_table(model: ModelProto, name: str) -> bool:
     return any(n.op_type == "Gather" and n.input[0] == name for n in model.graph.node)
 
 
-def untie(model: ModelProto) -> None:
-    """Folds each Transpose of a constant back into a constant, so that a quantiser sees the weight it is."""
-    names = Names(model)
-    for node in [n for n in model.graph.node if n.op_type == "Transpose" and n.input[0] in names.constants]:
-        array = names.array(node.input[0])
-        assert array is not None, "the node's input is a constant"
-        turned = np.ascontiguousarray(array.transpose(attribute(node, "perm", range(array.ndim)[::-1])))
-        model.graph.initializer.append(numpy_helper.from_array(turned, node.output[0]))
-        model.graph.node.remove(node)
+def fold_constants(model: ModelProto, ops: Collection[str]) -> None:
+    """Computes the nodes of types ``ops`` whose inputs are all constants, in place."""
+    names, kept = Names(model), []
+    for node in model.graph.node:
+        if node.op_type not in ops or not all(name in names.constants for name in node.input if name):
+            kept.append(node)
+            continue
+        feed = {name: names.array(name) for name in node.input if name}
+        for name, value in zip(node.output, ReferenceEvaluator(node).run(None, feed), strict=True):
+            names.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+            model.graph.initializer.append(names.constants[name])
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
     drop_unused(model)
+
+
+def untie(model: ModelProto) -> None:
+    """Turns each Transpose of a constant back into a constant, so that a quantiser sees the weight that it is."""
+    fold_constants(model, ("Transpose",))
 
 
 def gemm_to_matmul(model: ModelProto) -> None:

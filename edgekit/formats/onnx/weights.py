@@ -13,7 +13,7 @@ from edgekit.formats.onnx.kinds import kind_of
 from edgekit.formats.onnx.names import Names, attribute, fresh
 from edgekit.formats.onnx.tidy import drop_unused, gemm_to_matmul
 
-__all__ = ["quantize_dynamic", "quantize_embeddings", "quantize_weights"]
+__all__ = ["quantize_dynamic", "quantize_embeddings", "quantize_recurrent", "quantize_weights"]
 
 BLOCK = 32
 _MICROSOFT = "com.microsoft"
@@ -45,6 +45,15 @@ class _Rewriter:
         made = helper.make_node(op, inputs, [output], name=f"{output}_{op}", **attributes)
         self.nodes.append(made)
         return output
+
+    def dequantized(self, name: str, stored: np.ndarray, scale: np.ndarray, **attributes: Any) -> str:
+        """Stores a weight behind a DequantizeLinear; returns the float tensor's name."""
+        base = self.constant(name, stored)
+        inputs = [base, self.constant(f"{base}_scale", scale)]
+        if stored.dtype == np.int8:
+            # On x86, ONNX Runtime 1.31 can turn int8 into uint8, and then wants a zero point for every scale.
+            inputs.append(self.constant(f"{base}_zero", np.zeros(scale.shape, np.int8)))
+        return self.node("DequantizeLinear", inputs, f"{base}_dequantized", **attributes)
 
     def finish(self) -> None:
         del self.model.graph.node[:]
@@ -81,11 +90,27 @@ def quantize_weights(model: ModelProto, bits: int, excluded: set[str], kinds: tu
                     extra = {"axis": axis}
                 if "block_size" not in extra:
                     scale = scale.reshape(-1) if extra else scale.reshape(())
-                base = work.constant(f"{name}_int{bits}", stored)
-                inputs = [base, work.constant(f"{base}_scale", scale)]
-                return work.node("DequantizeLinear", inputs, f"{base}_dequantized", **extra)
+                return work.dequantized(f"{name}_int{bits}", stored, scale, **extra)
 
             node.input[at] = work.once((name, node.op_type), dequantized)
+        work.nodes.append(node)
+    work.finish()
+
+
+def quantize_recurrent(model: ModelProto, excluded: set[str]) -> None:
+    """Stores the weights of recurrent layers as int8 (one scale a gate's unit) in place; they compute in float.
+
+    ONNX Runtime dequantises them at every run. Without this an "int8" recurrent net would be as large as the float one.
+    """
+    work = _Rewriter(model)
+    for node in model.graph.node:
+        if node.op_type in ("LSTM", "GRU", "RNN") and node.name not in excluded:
+            for at in (1, 2):
+                weight = work.names.array(node.input[at])
+                if weight is None or weight.dtype != np.float32:
+                    continue
+                stored, scale = _symmetric(weight, (0, 2), 8)
+                node.input[at] = work.dequantized(f"{node.input[at]}_int8", stored, scale.reshape(-1), axis=1)
         work.nodes.append(node)
     work.finish()
 
