@@ -65,4 +65,8 @@ def flatten_graph_module(module: torch.fx.GraphModule) -> torch.fx.GraphModule:
     for node in list(module.graph.nodes):
         if node.op == "call_module" and "guards" in str(node.target):
             module.graph.erase_node(node)
+    (output,) = (n for n in module.graph.nodes if n.op == "output")
+    if isinstance(output.args[0], tuple | list):
+        values = tuple(v for v in output.args[0] if v is not None)
+        output.args = (values[0] if len(values) == 1 else values,)
     return torch.fx.GraphModule(module, module.graph)

@@ -1,8 +1,9 @@
 """Looks into a ``.pt2`` before torch reads it: nothing in it may run code.
 
-``torch.export.load`` unpickles some members without restriction (``weights_only=False``), evaluates the strings of
-symbolic shapes with sympy, imports modules named in the specification of inputs and outputs, and loads native
-libraries of AOTInductor packages. Each of these is read here first, and refused where it holds more than tensors.
+``torch.export.load`` unpickles some members without restriction (``weights_only=False``) and loads native libraries of
+AOTInductor packages; its JSON documents can make it evaluate, import and call (:mod:`pt2_document`). Every member is
+sorted here by its name: documents are checked, pickles have to load as weights only, raw weights and text pass, and
+whatever is none of these is refused. torch then reads a copy made of the very bytes that were checked.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import io
 import json
 import pickle
 import re
+import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +21,17 @@ import torch
 
 from edgekit.errors import WorkloadError
 from edgekit.workload.origin import shown
+from edgekit.workload.pt2_document import Unsafe, check_document
 
-__all__ = ["check_pt2"]
+__all__ = ["checked_pt2"]
 
-# Members that are code, or that torch turns into objects by unrestricted unpickling. Tested after the archive's name.
+# Members by what torch does with them. The first folder is the archive's own name, in the layout of torch >= 2.8.
+_MODEL = re.compile(r"([^/]+/)?models/.+|serialized_exported_program\.json")
+_CONFIG = re.compile(r"([^/]+/)?data/(weights|constants)/[^/]*_config\.json")
+_TEXT = re.compile(r"([^/]+/)?(archive_format|archive_version|byteorder|version|\.data/[^/]+|extra/.*)|extra_files/.*")
+_RAW = re.compile(r"([^/]+/)?data/(weights/weight|constants/tensor)_\d+")
 _NATIVE = re.compile(r"(^|/)data/aotinductor/|\.(so|dll|dylib|o|cubin|py|pyc)$")
 _OBJECT = re.compile(r"(^|/)(custom_obj|opaque_obj)_")
-# What a pickle, or a zip that torch.save wrote, starts with. Raw weights can look like it by chance, so members whose
-# role is known to be raw (see _raw_members) are left out.
-_PICKLED_SUFFIXES = (".pt", ".pth", ".pkl", ".bin")
-# Symbolic expressions of shapes: names, numbers, arithmetic and calls such as Max(1, s0//2). No attribute access, no
-# quotes, no brackets other than those of calls, no names with two underscores.
-_EXPRESSION = re.compile(r"[\w\s+\-*/%(),<>=&|~!]*|[\w\s+\-*/%(),<>=&|~!]*(?:\d\.\d*[\w\s+\-*/%(),<>=&|~!]*)*")
-# Keys of pytree specifications whose value torch imports.
-_IMPORTING = ("default_factory_module", "__enum__")
-_CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(")
-_FUNCTIONS = frozenset(re.findall(
-    r"\w+", "Abs And CeilDiv CeilToInt CleanDiv Eq Equality FloatPow FloatTrueDiv FloorDiv FloorToInt Ge Gt Identity "
-    "IntTrueDiv IsNonOverlappingAndDenseIndicator LShift Le Lt Max Min Mod ModularIndexing Mul Ne Not Or Piecewise Pow "
-    "PowByNatural PythonMod RShift RoundDecimal RoundToInt ToFloat TruncToFloat TruncToInt Unequality Where ceiling "
-    "floor sqrt"))
 
 
 def _refuse(file: Path, member: str, cause: str) -> WorkloadError:
@@ -54,45 +46,45 @@ def _broken(file: Path, cause: str) -> WorkloadError:
                          cause=cause, next="save it again with torch.export.save(program, \"model.pt2\")")
 
 
-def check_pt2(file: Path) -> None:
-    """Raises WorkloadError where ``file`` is broken (``workload-broken-file``) or unsafe (``workload-unsafe-pt2``)."""
+def checked_pt2(file: Path) -> io.BytesIO:
+    """The archive, rebuilt in memory from its checked members, for ``torch.export.load``.
+
+    Raises WorkloadError where ``file`` is broken (``workload-broken-file``) or unsafe (``workload-unsafe-pt2``).
+    """
     try:
         with zipfile.ZipFile(file) as archive:
-            damaged = archive.testzip()
-            if damaged:
-                raise _broken(file, f"member {damaged} has a wrong checksum")
-            names = archive.namelist()
-            if len(set(names)) != len(names):
-                raise _refuse(file, next(n for n in names if names.count(n) > 1), "a member is there twice")
-            for name in names:
-                _check_name(file, name)
-            raw = _raw_members(file, archive)
-            for name in names:
-                if name not in raw:
-                    _check_member(file, name, archive.read(name))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
+            members = [(info.filename, archive.read(info)) for info in archive.infolist() if not info.is_dir()]
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise _broken(file, str(error) or type(error).__name__) from error
+    names = [name for name, _ in members]
+    if len(set(names)) != len(names):
+        raise _refuse(file, next(n for n in names if names.count(n) > 1), "a member is there twice")
+    if not any(_MODEL.fullmatch(name) for name in names):
+        raise _broken(file, "it holds no model")
+    raw = _raw_members(file, dict(members))
+    for name, data in members:
+        _check_member(file, name, data, raw)
+    copy = io.BytesIO()
+    with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    copy.seek(0)
+    return copy
 
 
-def _check_name(file: Path, name: str) -> None:
-    if _NATIVE.search(name):
-        raise _refuse(file, name, "it holds compiled or Python code")
-    if _OBJECT.search(name):
-        raise _refuse(file, name, "it holds a custom object, which only full unpickling can read")
-
-
-def _raw_members(file: Path, archive: zipfile.ZipFile) -> set[str]:
+def _raw_members(file: Path, members: dict[str, bytes]) -> set[str]:
     """Weights and constants that torch reads as plain bytes, by the archive's own configuration."""
     raw: set[str] = set()
     pickled: set[str] = set()
-    for name in archive.namelist():
-        if not name.endswith(("weights_config.json", "constants_config.json")):
+    for name, data in members.items():
+        if not _CONFIG.fullmatch(name):
             continue
         folder = name.rpartition("/")[0]
-        for fqn, entry in _json(file, name, archive.read(name)).get("config", {}).items():
+        entries = _json(file, name, data).get("config", {})
+        for fqn, entry in entries.items():
             path = str(entry.get("path_name", ""))
-            if re.search(r"(^|[/\\])\.\.?([/\\]|$)", path) or _OBJECT.search(path):
-                raise _refuse(file, name, f"{fqn} is read from {path!r}")
+            if not re.fullmatch(r"(weight|tensor)_\d+", path):
+                raise _refuse(file, name, f"{fqn} is read from {path!r}, which is no tensor")
             (pickled if entry.get("use_pickle", True) else raw).add(f"{folder}/{path}")
     return raw - pickled
 
@@ -104,64 +96,30 @@ def _json(file: Path, name: str, data: bytes) -> Any:
         raise _broken(file, f"member {name} is not JSON: {error}") from error
 
 
-def _check_member(file: Path, name: str, data: bytes) -> None:
-    looks_pickled = data[:1] == b"\x80" or data[:4] == b"PK\x03\x04" or name.endswith(_PICKLED_SUFFIXES)
-    if name.endswith((".json", ".txt")) and not looks_pickled:
-        if name.endswith(".json") and data:
-            _check_document(file, name, _json(file, name, data))
-        return
-    if looks_pickled and data:
+def _check_member(file: Path, name: str, data: bytes, raw: set[str]) -> None:
+    if _NATIVE.search(name):
+        raise _refuse(file, name, "it holds compiled or Python code")
+    if _OBJECT.search(name):
+        raise _refuse(file, name, "it holds a custom object, which only full unpickling can read")
+    if _MODEL.fullmatch(name) or _CONFIG.fullmatch(name):
+        try:
+            check_document(_json(file, name, data))
+        except Unsafe as reason:
+            raise _refuse(file, name, str(reason)) from reason
+    elif not _TEXT.fullmatch(name) and not (name in raw and _RAW.fullmatch(name)) and data:
         _check_pickle(file, name, data)
-    elif "/data/" in name and "/.data/" not in name and data:
-        raise _refuse(file, name, "the archive's configuration does not say that it is plain bytes")
 
 
 def _check_pickle(file: Path, name: str, data: bytes) -> None:
     try:
-        torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         text = str(error)
         found = text.split("GLOBAL ", 1)[1].split()[0] if "GLOBAL " in text else None
         raise _refuse(file, name, f"it unpickles {found}, which is not a tensor" if found else
                       "it unpickles more than tensors") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
-        # torch.export.load would try again without restriction: whatever cannot be read with it is refused.
+    except Exception as error:
+        # torch.export.load would try again without restriction: whatever this cannot read is refused.
         raise _refuse(file, name, f"it is not a plain torch.save file: {str(error).split(chr(10))[0]}") from error
-
-
-def _walk(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every (key, value) of a document, at any depth."""
-    if isinstance(value, dict):
-        for key, child in value.items():
-            yield key, child
-            yield from _walk(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _walk(child)
-
-
-def _check_document(file: Path, name: str, document: Any) -> None:
-    for key, value in _walk(document):
-        if key in ("expr_str", "as_expr") and isinstance(value, str):
-            _check_expression(file, name, value)
-        elif key in ("in_spec", "out_spec") and isinstance(value, str) and value:
-            _check_tree(file, name, value)
-        elif key in _IMPORTING or (key == "fqn" and isinstance(value, str) and ":" in value):
-            raise _refuse(file, name, f"its input specification imports {value}")
-
-
-def _check_tree(file: Path, name: str, spec: str) -> None:
-    """The specification of inputs and outputs: a JSON string, whose contexts may be JSON strings themselves."""
-    document = _json(file, name, spec.encode())
-    _check_document(file, name, document)
-    for key, value in _walk(document):
-        if key == "type" and value == "collections.defaultdict":
-            raise _refuse(file, name, "its input specification imports the factory of a defaultdict")
-        if key == "context" and isinstance(value, str) and value[:1] in "[{":
-            _check_document(file, name, _json(file, name, value.encode()))
-
-
-def _check_expression(file: Path, name: str, expression: str) -> None:
-    strange = set(_CALLED.findall(expression)) - _FUNCTIONS
-    if strange or "__" in expression or "lambda" in expression or not _EXPRESSION.fullmatch(expression):
-        raise _refuse(file, name, f"the shape expression {expression[:80]!r} is not arithmetic")
