@@ -14,7 +14,7 @@ from edgekit.quantize.observers import RangeObserver, make_observer, observer_fo
 from edgekit.quantize.params import Grid, activation_grid
 from edgekit.quantize.wiring import STATIC_KINDS, Wiring
 
-__all__ = ["Ranges", "evaluate"]
+__all__ = ["Ranges", "Run", "evaluate"]
 
 Operand = Callable[[Node, Node, Any], Any]
 Result = Callable[[Node, Any], Any]
@@ -53,10 +53,52 @@ class Ranges:
         return self._grids[node]
 
 
-@torch.no_grad()
+class Run:
+    """One input's way through the program, node by node. ``values`` holds what later nodes still need."""
+
+    def __init__(self, wiring: Wiring, inputs: Inputs, *, operand: Operand | None = None, result: Result | None = None,
+                 known: Mapping[Node, Any] | None = None, keep: bool = False) -> None:
+        self._wiring, self._operand, self._result, self._keep = wiring, operand, result, keep
+        self._given = iter(inputs)
+        self._outputs = len(wiring.program.exported.graph_signature.user_outputs)
+        self.values: dict[Node, Any] = dict(known or {})
+
+    @torch.no_grad()
+    def step(self, node: Node) -> None:
+        """Computes ``node``; to be called for every node in the graph's order."""
+        if node.op == "placeholder":
+            constants = self._wiring.constants
+            self.values[node] = self._done(node, constants[node] if node in constants else next(self._given))
+        elif node.op == "output":
+            returned: Any = map_arg(node.args[0], self.values.__getitem__)
+            self.values[node] = tuple(returned)[-self._outputs:]  # mutated buffers come before
+        elif node not in self.values:
+            self.values[node] = self._done(node, self._compute(node))
+        if not self._keep:
+            for used in self._wiring.last_uses.get(node, ()):
+                self.values.pop(used, None)
+
+    def _done(self, node: Node, value: Any) -> Any:
+        return self._result(node, value) if self._result else value
+
+    def _fetch(self, user: Node, used: Node) -> Any:
+        value = self.values[used]
+        return self._operand(user, used, value) if self._operand else value
+
+    def _compute(self, node: Node) -> Any:
+        if node.op == "get_attr":
+            return getattr(self._wiring.program.exported.graph_module, str(node.target))
+        args: Any = map_arg(node.args, lambda used: self._fetch(node, used))
+        kwargs: Any = map_arg(node.kwargs, lambda used: self._fetch(node, used))
+        target: Any = node.target
+        if isinstance(target, torch._ops.OpOverload) and target._schema.is_mutable:
+            args = (args[0].clone(), *args[1:])  # the value before an in-place operator is still asked for
+        return target(*args, **kwargs)
+
+
 def evaluate(wiring: Wiring, inputs: Inputs, *, operand: Operand | None = None, result: Result | None = None,
              known: Mapping[Node, Any] | None = None, keep: bool = False) -> dict[Node, Any]:
-    """Runs the program node by node.
+    """Runs the program.
 
     Args:
         inputs: the model's positional inputs.
@@ -66,40 +108,7 @@ def evaluate(wiring: Wiring, inputs: Inputs, *, operand: Operand | None = None, 
     Returns:
         values by node, that of the output node always (a tuple).
     """
-    values: dict[Node, Any] = dict(known or {})
-    given = iter(inputs)
-    exported = wiring.program.exported
-    module, outputs = exported.graph_module, len(exported.graph_signature.user_outputs)
+    run = Run(wiring, inputs, operand=operand, result=result, known=known, keep=keep)
     for node in wiring.nodes:
-        if node.op == "placeholder":
-            value = wiring.constants[node] if node in wiring.constants else next(given)
-            values[node] = result(node, value) if result else value
-        elif node.op == "output":
-            values[node] = _returned(node, values)[-outputs:]  # mutated buffers come before
-        elif node not in values:
-            values[node] = _compute(node, values, module, operand, result)
-        if not keep:
-            for used in wiring.last_uses.get(node, ()):
-                values.pop(used, None)
-    return values
-
-
-def _returned(node: Node, values: Mapping[Node, Any]) -> tuple[Any, ...]:
-    returned: Any = map_arg(node.args[0], lambda used: values[used])
-    return tuple(returned)
-
-
-def _compute(node: Node, values: Mapping[Node, Any], module: torch.nn.Module, operand: Operand | None,
-             result: Result | None) -> Any:
-    def fetch(used: Node) -> Any:
-        return operand(node, used, values[used]) if operand else values[used]
-
-    args: Any = map_arg(node.args, fetch)
-    kwargs: Any = map_arg(node.kwargs, fetch)
-    if node.op == "get_attr":
-        return getattr(module, str(node.target))
-    target: Any = node.target
-    if isinstance(target, torch._ops.OpOverload) and target._schema.is_mutable:
-        args = (args[0].clone(), *args[1:])  # the value before an in-place operator is still asked for
-    value = target(*args, **kwargs)
-    return result(node, value) if result else value
+        run.step(node)
+    return run.values

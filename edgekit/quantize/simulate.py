@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -61,19 +61,26 @@ class Simulator:
     def run(self, inputs: Inputs, covered: frozenset[Node], *, known: Mapping[Node, Any] | None = None,
             keep: bool = False) -> dict[Node, Any]:
         """Values by node with ``covered`` quantised; see :func:`edgekit.quantize.calibrate.evaluate`."""
+        return evaluate(self.wiring, inputs, operand=partial(self.operand, covered),
+                        result=partial(self.result, covered), known=known, keep=keep)
 
-        def operand(user: Node, node: Node, value: Any) -> Any:
-            if user not in covered:
-                return value
-            if node is self.wiring.weight(user):
-                return self._weight(user, value)
-            return self._activation(user, node, value, covered)
+    def operand(self, covered: frozenset[Node], user: Node, node: Node, value: Any) -> Any:
+        """What ``user`` reads where ``node`` made ``value``: weights and float activations quantised on the way."""
+        if user not in covered:
+            return value
+        if node is self.wiring.weight(user):
+            return self._weight(user, value)
+        if not self.rounds_operand(user, node, covered):
+            return value
+        if not self.static:
+            return fake_quantize_dynamic(value)
+        return fake_quantize(value, self.ranges.grid(self.wiring.grid_root(node)))
 
-        def result(node: Node, value: Any) -> Any:
-            return fake_quantize(value, self.ranges.grid(self.wiring.grid_root(node))) \
-                if self.rounds_result(node, covered) else value
-
-        return evaluate(self.wiring, inputs, operand=operand, result=result, known=known, keep=keep)
+    def result(self, covered: frozenset[Node], node: Node, value: Any) -> Any:
+        """What leaves ``node``'s kernel."""
+        if not self.rounds_result(node, covered):
+            return value
+        return fake_quantize(value, self.ranges.grid(self.wiring.grid_root(node)))
 
     def rounds_result(self, node: Node, covered: frozenset[Node]) -> bool:
         return self.static and node in covered and node not in self.wiring.fused_into_user
@@ -83,13 +90,6 @@ class Simulator:
         return (user in covered and user not in self.wiring.heads and node in self.wiring.activations(user)
                 and self.plan.scheme.ranges != "none"
                 and not (self.static and self.wiring.root(node) in covered))
-
-    def _activation(self, user: Node, node: Node, value: Any, covered: frozenset[Node]) -> Any:
-        if not self.rounds_operand(user, node, covered):
-            return value
-        if not self.static:
-            return fake_quantize_dynamic(value)
-        return fake_quantize(value, self.ranges.grid(self.wiring.grid_root(node)))
 
     def _weight(self, user: Node, value: torch.Tensor) -> torch.Tensor:
         if user not in self._weights:
@@ -145,7 +145,7 @@ def first_drop(errors: Iterable[LayerError]) -> LayerError | None:
 
 def energy(values: torch.Tensor) -> float:
     """Sum of squares over the finite values (masks hold infinities)."""
-    norm = float(torch.linalg.vector_norm(values))
+    norm = float(torch.linalg.vector_norm(values.detach()))
     if math.isfinite(norm) and norm > 1e-15:  # else squares may have overflowed or vanished in float32
         return norm**2
     return float(torch.nan_to_num(values.double(), 0.0, 0.0, 0.0).square().sum())

@@ -1,0 +1,114 @@
+"""Bias correction: shifts that quantisation adds to a layer's mean output go into the layer's bias.
+
+Rounding a channel's weights moves the channel's mean output (Nagel et al., 2019, section 4.2). Measured on the digits
+examples against the same scheme without it: w8a8-static 0.3 to 1.9 dB better, weight-only int8 3 to 6 dB.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch.fx import Node
+
+from edgekit.contracts import Program, QuantPlan
+from edgekit.quantize.calibrate import Run
+from edgekit.quantize.kinds import op_name
+from edgekit.quantize.simulate import Simulator
+from edgekit.quantize.wiring import WEIGHT_AXIS, Wiring
+
+__all__ = ["correct_biases"]
+
+# Inputs run side by side, so that each layer is corrected before the next one sees its output.
+_MAX_INPUTS = 32
+# Position of the bias among a node's arguments.
+_BIAS_AT = {"batch_norm": 2}
+_MIN_VALUES = 64
+
+
+def correct_biases(program: Program, plan: QuantPlan, covers: Collection[str] | None = None) -> Program:
+    """The program with biases that cancel the mean error of its quantised layers on the plan's calibration inputs.
+
+    Args:
+        plan: the scheme, its float rules and the calibration inputs; without inputs the program comes back as it is.
+        covers: kinds that the format really quantises, where those are fewer than the scheme's.
+    Returns:
+        a program for conversion under ``plan`` only: in float it computes the correction too, so compare artifacts
+        with the original. Layers without a bias of their own, or that share it, stay as they are.
+    """
+    if not plan.calibration or not plan.scheme.quantized:
+        return program
+    simulator = Simulator(program, plan)
+    wiring = simulator.wiring
+    covered = simulator.covered()
+    if covers is not None:
+        covered = frozenset(n for n in covered if wiring.kinds[wiring.head(n)] in covers)
+    layers = {n: bias for n in covered if (bias := _bias(wiring, n)) is not None}
+    shifts = _shifts(simulator, covered, layers, plan)
+    return _with_biases(program, {layers[n]: wiring.constants[layers[n]] + shift for n, shift in shifts.items()})
+
+
+def _bias(wiring: Wiring, node: Node) -> Node | None:
+    """The bias constant of a weighted layer, or of the batch norm fused to it, if nothing else reads it."""
+    kind = wiring.kinds[node]
+    if kind not in (*WEIGHT_AXIS, "batch_norm") or wiring.kinds[wiring.head(node)] not in WEIGHT_AXIS:
+        return None
+    if kind != "batch_norm" and any(wiring.kinds[u] == "batch_norm" for u in node.users if u in wiring.heads):
+        return None
+    at = _BIAS_AT.get(kind, 2)
+    bias = node.args[at] if len(node.args) > at and op_name(node) != "addmm" else None
+    if not isinstance(bias, Node) or bias not in wiring.constants or len(bias.users) != 1:
+        return None
+    return bias
+
+
+def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[Node],
+            plan: QuantPlan) -> dict[Node, torch.Tensor]:
+    """Mean of float minus quantised output by channel of each layer, those before it corrected already."""
+    wiring = simulator.wiring
+    inputs = plan.calibration[:_MAX_INPUTS]
+    shifts: dict[Node, torch.Tensor] = {}
+    raw: list[torch.Tensor] = []
+
+    def result(node: Node, value: Any) -> Any:
+        if node not in layers:
+            return simulator.result(covered, node, value)
+        raw.append(value)  # before rounding: the shift is not known yet
+        return value
+
+    exact = [Run(wiring, sample) for sample in inputs]
+    rounded = [Run(wiring, sample, operand=partial(simulator.operand, covered), result=result) for sample in inputs]
+    for node in wiring.nodes:
+        for run in (*exact, *rounded):
+            run.step(node)
+        if node not in layers:
+            continue
+        errors = torch.stack([e.values[node] - value for e, value in zip(exact, raw, strict=True)])
+        raw.clear()
+        channel = errors.dim() - 1 if wiring.kinds[node] == "linear" else 2
+        rest = [d for d in range(errors.dim()) if d != channel]
+        if errors.numel() // errors.shape[channel] >= _MIN_VALUES:
+            shifts[node] = errors.mean(rest)
+        shape = [-1 if d == channel - 1 else 1 for d in range(errors.dim() - 1)]
+        shift = shifts[node].reshape(shape) if node in shifts else 0.0
+        for run in rounded:
+            run.values[node] = simulator.result(covered, node, run.values[node] + shift)
+    return shifts
+
+
+def _with_biases(program: Program, biases: dict[Node, torch.Tensor]) -> Program:
+    """A copy of the program with other constants in place of those lifted as ``biases``' nodes."""
+    exported = copy.copy(program.exported)
+    signature = exported.graph_signature
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    state = dict(exported.state_dict)
+    for node, value in biases.items():
+        old = state[names[node.name]]
+        state[names[node.name]] = torch.nn.Parameter(value, old.requires_grad) \
+            if isinstance(old, torch.nn.Parameter) else value
+    exported._state_dict = state
+    return replace(program, exported=exported)
