@@ -81,7 +81,8 @@ def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[N
         return value
 
     exact = [Run(wiring, sample) for sample in inputs]
-    rounded = [Run(wiring, sample, operand=partial(simulator.operand, covered), result=result) for sample in inputs]
+    operand, kernel = partial(simulator.operand, covered), partial(simulator.kernel, covered)
+    rounded = [Run(wiring, sample, operand=operand, result=result, kernel=kernel) for sample in inputs]
     for node in wiring.nodes:
         for run in (*exact, *rounded):
             run.step(node)

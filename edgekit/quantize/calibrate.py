@@ -18,6 +18,7 @@ __all__ = ["Ranges", "Run", "evaluate"]
 
 Operand = Callable[[Node, Node, Any], Any]
 Result = Callable[[Node, Any], Any]
+Kernel = Callable[[Node], Callable[..., Any] | None]
 
 
 class Ranges:
@@ -57,8 +58,9 @@ class Run:
     """One input's way through the program, node by node. ``values`` holds what later nodes still need."""
 
     def __init__(self, wiring: Wiring, inputs: Inputs, *, operand: Operand | None = None, result: Result | None = None,
-                 known: Mapping[Node, Any] | None = None, keep: bool = False) -> None:
+                 kernel: Kernel | None = None, known: Mapping[Node, Any] | None = None, keep: bool = False) -> None:
         self._wiring, self._operand, self._result, self._keep = wiring, operand, result, keep
+        self._kernel = kernel
         self._given = iter(inputs)
         self._outputs = len(wiring.program.exported.graph_signature.user_outputs)
         self.values: dict[Node, Any] = dict(known or {})
@@ -93,22 +95,24 @@ class Run:
         target: Any = node.target
         if isinstance(target, torch._ops.OpOverload) and target._schema.is_mutable:
             args = (args[0].clone(), *args[1:])  # the value before an in-place operator is still asked for
-        return target(*args, **kwargs)
+        return ((self._kernel(node) if self._kernel else None) or target)(*args, **kwargs)
 
 
 def evaluate(wiring: Wiring, inputs: Inputs, *, operand: Operand | None = None, result: Result | None = None,
-             known: Mapping[Node, Any] | None = None, keep: bool = False) -> dict[Node, Any]:
+             kernel: Kernel | None = None, known: Mapping[Node, Any] | None = None,
+             keep: bool = False) -> dict[Node, Any]:
     """Runs the program.
 
     Args:
         inputs: the model's positional inputs.
         operand: ``(user, node, value) -> value`` on each tensor operand; ``result``: ``(node, value) -> value``.
+        kernel: ``(node) -> function`` to compute a node with instead of its own operator, or None.
         known: values of nodes that need not be computed.
         keep: keep every node's value; otherwise values go with their last user.
     Returns:
         values by node, that of the output node always (a tuple).
     """
-    run = Run(wiring, inputs, operand=operand, result=result, known=known, keep=keep)
+    run = Run(wiring, inputs, operand=operand, result=result, kernel=kernel, known=known, keep=keep)
     for node in wiring.nodes:
         run.step(node)
     return run.values

@@ -118,7 +118,10 @@ def _softmax_length(wiring: Wiring, node: Node) -> int | None:
 
 
 def _has_mask(node: Node) -> bool:
-    return (len(node.args) > 3 and node.args[3] is not None) or node.kwargs.get("attn_mask") is not None
+    """Whether a fused attention masks: an explicit mask (argument 3) or a causal one (argument 5)."""
+    explicit = node.args[3] if len(node.args) > 3 else node.kwargs.get("attn_mask")
+    causal = node.args[5] if len(node.args) > 5 else node.kwargs.get("is_causal")
+    return explicit is not None or bool(causal)
 
 
 def _mask_add(wiring: Wiring, softmax: Node) -> Node | None:

@@ -12,8 +12,11 @@ import torch
 from torch.fx import Node
 
 from edgekit.contracts import FloatRule, Inputs, Program, QuantPlan
+from edgekit.quantize.attention import rounded_attention
 from edgekit.quantize.calibrate import Ranges, evaluate
+from edgekit.quantize.kinds import op_name
 from edgekit.quantize.params import fake_quantize, fake_quantize_dynamic, fake_quantize_weight
+from edgekit.quantize.rules import is_float
 from edgekit.quantize.wiring import DYNAMIC_KINDS, STATIC_KINDS, WEIGHT_AXIS, Wiring
 from edgekit.types.graph import Source
 
@@ -62,7 +65,8 @@ class Simulator:
             keep: bool = False) -> dict[Node, Any]:
         """Values by node with ``covered`` quantised; see :func:`edgekit.quantize.calibrate.evaluate`."""
         return evaluate(self.wiring, inputs, operand=partial(self.operand, covered),
-                        result=partial(self.result, covered), known=known, keep=keep)
+                        result=partial(self.result, covered), kernel=partial(self.kernel, covered), known=known,
+                        keep=keep)
 
     def operand(self, covered: frozenset[Node], user: Node, node: Node, value: Any) -> Any:
         """What ``user`` reads where ``node`` made ``value``: weights and float activations quantised on the way."""
@@ -81,6 +85,14 @@ class Simulator:
         if not self.rounds_result(node, covered):
             return value
         return fake_quantize(value, self.ranges.grid(self.wiring.grid_root(node)))
+
+    def kernel(self, covered: frozenset[Node], node: Node) -> Callable[..., Any] | None:
+        """How ``node`` is computed where that is not its own operator: fused attention rounds inside."""
+        if not self.static or node not in covered or op_name(node) != "scaled_dot_product_attention" \
+                or self.plan.scheme.activations != "int8":
+            return None
+        return partial(rounded_attention,
+                       float_softmax=is_float(self.plan.keep_float, self.wiring.source(node), "softmax"))
 
     def rounds_result(self, node: Node, covered: frozenset[Node]) -> bool:
         return self.static and node in covered and node not in self.wiring.fused_into_user

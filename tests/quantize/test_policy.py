@@ -7,6 +7,7 @@ import torch
 from conftest import plan_of, program_of
 from torch import nn
 
+from edgekit.quantize.attention import rounded_attention
 from edgekit.quantize.params import Grid, fake_quantize
 from edgekit.quantize.policy import LONG_SOFTMAX, default_rules
 from edgekit.quantize.simulate import energy, layer_errors, sqnr_db
@@ -103,3 +104,42 @@ def test_schemes_without_static_ranges_need_no_rules(scheme):
 
 def test_a_plain_cnn_has_no_rules(net):
     assert default_rules(net, STATIC) == ()
+
+
+class Fused(nn.Module):
+    """Fused attention over its inputs alone."""
+
+    def __init__(self, causal: bool = False) -> None:
+        super().__init__()
+        self.causal = causal
+
+    def forward(self, x):
+        return nn.functional.scaled_dot_product_attention(x, x * 0.9, x + 1, is_causal=self.causal)
+
+
+def test_fused_attention_gets_the_rules_of_its_pieces():
+    _, short = rules_for(Fused(), torch.randn(1, 2, 32, 8))
+    assert short == ()
+    _, long = rules_for(Fused(), torch.randn(1, 2, 600, 8))
+    assert kinds(long) == {("", "softmax"), ("", "matmul")}
+    _, causal = rules_for(Fused(causal=True), torch.randn(1, 2, 32, 8))
+    assert kinds(causal) == {("", "softmax"), ("", "add")}
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_fused_attention_rounds_inside_but_not_far(causal):
+    torch.manual_seed(0)
+    x = torch.randn(1, 2, 32, 8)
+    program = program_of(Fused(causal), x)
+    rules = default_rules(program, STATIC)
+    db = layer_errors(program, plan_of([(x,)], keep_float=rules), [(x,)])[-1].sqnr_db
+    assert 25 < db < 45
+
+
+def test_rounded_attention_is_attention_but_for_the_rounding():
+    q, k, v = torch.randn(3, 1, 4, 16, 8).unbind(0)
+    mask = torch.rand(16, 16) > 0.3
+    mask[:, 0] = True
+    for options in ({}, {"attn_mask": mask}, {"is_causal": True}, {"attn_mask": torch.randn(16, 16), "scale": 0.2}):
+        exact = nn.functional.scaled_dot_product_attention(q, k, v, **options)
+        assert sqnr_db(energy(exact), energy(exact - rounded_attention(q, k, v, **options))) > 30
