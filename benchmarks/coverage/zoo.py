@@ -17,7 +17,7 @@ class Network:
     family: str
     build: Callable[[], nn.Module]
     task: Callable[[], tasks.Task]
-    steps: int = 200
+    steps: int = 500
     rate: float = 2e-3
 
 
@@ -27,7 +27,7 @@ def _digits(size: int) -> Callable[[], tasks.Task]:
 
 ZOO: dict[str, Network] = {
     "mobilenet_v1": Network("cnn", hub.mobilenet_v1, _digits(64)),
-    "mobilenet_v2": Network("cnn", hub.mobilenet_v2, _digits(64), 250),
+    "mobilenet_v2": Network("cnn", hub.mobilenet_v2, _digits(64), 500),
     "inverted_relu6": Network("cnn", lambda: vision.inverted_net(nn.ReLU6, False), _digits(32)),
     "inverted_se_hardswish": Network("cnn", lambda: vision.inverted_net(nn.Hardswish, True), _digits(32)),
     "shufflenet": Network("cnn", vision.shufflenet, _digits(32)),
@@ -37,7 +37,7 @@ ZOO: dict[str, Network] = {
     "densenet": Network("cnn", vision.densenet, _digits(32)),
     "resnet": Network("cnn", hub.resnet, _digits(64)),
     "regnet": Network("cnn", hub.regnet, _digits(64)),
-    "efficientnet": Network("cnn", hub.efficientnet, _digits(64), 250),
+    "efficientnet": Network("cnn", hub.efficientnet, _digits(64), 500),
     "convnext": Network("cnn", hub.convnext, _digits(64)),
     "unet": Network("dense", vision.UNet, tasks.masks, 120),
     "pyramid": Network("dense", vision.FeaturePyramidSegmenter, tasks.masks, 150),
