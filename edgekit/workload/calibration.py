@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def _npz_batches(workload: Workload, file: Path) -> Iterator[Inputs]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             found = {k: arrays[k] for k in arrays.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WorkloadError("calibration-broken", f"{file.name} cannot be read", where=where, cause=str(error),
                             next="write it with numpy.savez, arrays of numbers only") from error
     if set(found) != set(workload.input_names):

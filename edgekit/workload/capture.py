@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
+import io
+import logging
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -31,10 +35,23 @@ def _dynamic(module_inputs: Inputs, enabled: bool) -> tuple[Inputs, Any]:
     return doubled, tuple({0: batch} for _ in doubled)
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's remarks on its own tracing, and the graphs it prints on failure: what fails is raised."""
+    disabled = logging.root.manager.disable
+    nowhere = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
+
+
 def _export(module: nn.Module, inputs: Inputs, shapes: Any) -> torch.export.ExportedProgram:
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's remarks on its own tracing; what fails is raised
+        with torch.no_grad(), _quiet():
             if shapes is not None:
                 shapes = _for_signature(module, shapes)
             return torch.export.export(module, inputs, dynamic_shapes=shapes, strict=False)
@@ -60,11 +77,11 @@ def capture(workload: Workload) -> Program:
     module = normalize_module(copy.deepcopy(workload.module), workload.example, workload.warnings)
     inputs, shapes = _dynamic(workload.example, workload.dynamic_batch)
     exported = _export(module, inputs, shapes)
-    refuse_data_dependent(exported)
     graph_module = flatten_graph_module(exported.module(check_guards=False))
     graph_module, changes = normalize_graph(graph_module)
     if changes or len(graph_module.state_dict()) < len(exported.state_dict):  # weights that the graph does not read
         exported = _export(graph_module, inputs, shapes)
+    refuse_data_dependent(exported)
     if drop_assertions(exported.graph_module):  # capturing puts them in anew
         exported.graph_module.recompile()
     program = Program(

@@ -34,7 +34,7 @@ _KNOWN = [
     _Known(r"\.tolist\(\)|aten\._local_scalar_dense|\.item\(\)|DataDependentOutputException",
            "capture-item", "a tensor's value read by .item(), .tolist(), int() or float()",
            "keep the value a tensor, or compute it in __init__"),
-    _Known(r"data_ptr|untyped_storage|storage\(\)", "capture-storage", "access to a tensor's memory",
+    _Known(r"data_ptr|data pointer|untyped_storage|storage\(\)", "capture-storage", "access to a tensor's memory",
            "use tensor operations in place of data_ptr() and storage()"),
     _Known(r"autograd\.Function|torch\.autograd", "capture-autograd", "a custom torch.autograd.Function",
            "write forward() with plain tensor operations for the export"),
@@ -64,15 +64,25 @@ def capture_error(error: BaseException) -> ConversionError:
                            cause=f"{at}{type(error).__name__}: {reason[:300]}", next=known.helps)
 
 
+def _where(node: torch.fx.Node) -> str | None:
+    source = source_of(node)
+    if source is None:
+        return None
+    return f"{source.file}:{source.line}" if source.file else source.module or None
+
+
 def refuse_data_dependent(exported: torch.export.ExportedProgram) -> None:
-    """Raises ConversionError where a tensor's size depends on values: no device format can plan memory for it."""
+    """Raises ConversionError where a number or a tensor's size depends on values: devices plan memory beforehand."""
     for node in exported.graph.nodes:
+        if str(node.target) in ("aten.item.default", "aten._local_scalar_dense.default"):
+            raise ConversionError("capture-item", f"{node.name} reads a tensor's value into Python",
+                                  where=_where(node), cause="formats for devices compute with tensors only",
+                                  next=next(k.helps for k in _KNOWN if k.code == "capture-item"))
         value = node.meta.get("val")
         sizes = value.shape if isinstance(value, torch.Tensor) else ()
         if any(re.match(r"u\d+", str(s)) for s in sizes):
-            source = source_of(node)
             raise ConversionError(
                 "capture-dynamic-output", f"the size of {node.name}'s result depends on a tensor's values",
-                where=f"{source.file}:{source.line}" if source and source.file else source.module if source else None,
+                where=_where(node),
                 cause=f"{node.target} gives {[str(s) for s in sizes]}; formats for devices plan memory beforehand",
                 next="use masks or a fixed top-k instead of nonzero(), unique() and boolean indexing")

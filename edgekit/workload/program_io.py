@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
+import zipfile
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from edgekit.contracts import Program
 from edgekit.errors import ConversionError
 from edgekit.types.graph import Source
+from edgekit.workload.origin import cause_of
+from edgekit.workload.pt2_check import read_exported
 
 __all__ = ["load_program", "save_program"]
 
@@ -40,14 +43,11 @@ def load_program(folder: Path) -> Program:
     """Reads what :func:`save_program` wrote. Raises ConversionError (``program-not-readable``)."""
     try:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Written by save_program, so that it needs no check for code as a user's .pt2 does.
-            exported = torch.export.load(folder / _GRAPH)
+        exported = read_exported(folder / _GRAPH)  # our own file: no check for code as for a user's .pt2
         example = load_file(folder / _EXAMPLE)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, zipfile.BadZipFile) as error:
         raise ConversionError("program-not-readable", "a saved program cannot be read", where=folder.name,
-                              cause=f"{type(error).__name__}: {error}",
+                              cause=cause_of(error),
                               next="run the export again; `edgekit cache prune` removes broken entries") from error
     renamed = dict(zip(facts["nodes"], (n.name for n in _operators(exported)), strict=True))
     return Program(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from edgekit.contracts import Workload
 from edgekit.errors import WorkloadError
 from edgekit.workload.origin import cause_of, shown
 from edgekit.workload.positional import flatten_graph_module
-from edgekit.workload.pt2_check import checked_pt2
+from edgekit.workload.pt2_check import checked_pt2, read_exported
 from edgekit.workload.structure import flatten_outputs, output_names
 from edgekit.workload.weights import load_weights
 
@@ -27,19 +25,12 @@ _TRAINING_ARGUMENT = {"aten.dropout.default": 2, "aten.feature_dropout.default":
 
 def _read(file: Path) -> torch.export.ExportedProgram:
     archive = checked_pt2(file)
-    log = logging.getLogger("torch.export")
-    level = log.level
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about old layouts, which are read all the same
-            log.setLevel(logging.CRITICAL)
-            return torch.export.load(archive)
+        return read_exported(archive)
     except Exception as error:
         raise WorkloadError("workload-broken-file", f"torch {torch.__version__} cannot read {file.name}",
                             where=shown(str(file)), cause=cause_of(error),
                             next="save it again with this torch's torch.export.save(program, \"model.pt2\")") from error
-    finally:
-        log.setLevel(level)
 
 
 def _refuse_training(program: torch.export.ExportedProgram, file: Path) -> None:

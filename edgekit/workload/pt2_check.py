@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import pickle
 import re
 import warnings
@@ -23,7 +24,7 @@ from edgekit.errors import WorkloadError
 from edgekit.workload.origin import shown
 from edgekit.workload.pt2_document import Unsafe, check_document
 
-__all__ = ["checked_pt2"]
+__all__ = ["checked_pt2", "read_exported"]
 
 # Members by what torch does with them. The first folder is the archive's own name, in the layout of torch >= 2.8.
 _MODEL = re.compile(r"([^/]+/)?models/.+|serialized_exported_program\.json")
@@ -70,6 +71,19 @@ def checked_pt2(file: Path) -> io.BytesIO:
             archive.writestr(name, data)
     copy.seek(0)
     return copy
+
+
+def read_exported(source: Path | io.BytesIO) -> torch.export.ExportedProgram:
+    """``torch.export.load`` without its remarks on old layouts and on what it cannot read, which it raises as well."""
+    log = logging.getLogger("torch.export")
+    level = log.level
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            log.setLevel(logging.CRITICAL)
+            return torch.export.load(source)
+    finally:
+        log.setLevel(level)
 
 
 def _raw_members(file: Path, members: dict[str, bytes]) -> set[str]:

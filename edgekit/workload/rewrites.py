@@ -73,6 +73,11 @@ def _contiguous(node: fx.Node) -> bool:
     return before is not None and len(node.args) == 1 and before.is_contiguous()
 
 
+def _neutral(value: float) -> Callable[[fx.Node], bool]:
+    """Whether the second operand is ``value``, as where ``sum()`` starts with 0, and the dtype stays."""
+    return lambda n: isinstance(n.args[1], int | float) and n.args[1] == value and _same_dtype(n)
+
+
 def _no_op_pad(node: fx.Node) -> bool:
     return not any(node.args[1])  # type: ignore[arg-type]
 
@@ -96,6 +101,10 @@ _IDENTITIES: dict[str, Callable[[fx.Node], bool]] = {
     "aten.to.dtype_layout": _same_dtype,
     "aten.to.device": _same_dtype,
     "aten.type_as.default": _same_dtype,
+    "aten.add.Tensor": _neutral(0),
+    "aten.sub.Tensor": _neutral(0),
+    "aten.mul.Tensor": _neutral(1),
+    "aten.div.Tensor": _neutral(1),
     "aten.pad.default": _no_op_pad,
     "aten.constant_pad_nd.default": _no_op_pad,
 }
