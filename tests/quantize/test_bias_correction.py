@@ -70,3 +70,10 @@ def test_what_is_not_quantised_is_left_alone(net, samples):
     assert "stem.bias" not in changed(plan_of(samples), covers=("linear",))
     assert correct_biases(net, plan_of([], "w8-weight-only")) is net
     assert correct_biases(net, plan_of(samples, "fp16")) is net
+
+
+def test_programs_with_layer_norms_keep_their_biases_under_static_ranges():
+    x = torch.rand(100, 4)
+    program = program_of(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4)), x)
+    assert correct_biases(program, plan_of([(x,)])) is program
+    assert correct_biases(program, plan_of([(x,)], "w8-weight-only")) is not program
