@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch._decomp import get_decompositions
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
@@ -17,6 +19,7 @@ from edgekit.formats.executorch.lower import BACKENDS, Labels, Lowered, lower
 from edgekit.formats.executorch.provenance import stamp
 from edgekit.formats.executorch.quantize import kept_float, quantize
 from edgekit.formats.executorch.rewrite import rewrite
+from edgekit.quantize.kinds import kind_of
 
 __all__ = ["MAX_BATCH", "backend_of", "convert"]
 
@@ -41,7 +44,7 @@ def backend_of(plan: QuantPlan) -> str:
 def convert(program: Program, plan: QuantPlan, out: Path) -> Lowered:
     """Writes ``out`` and returns what was lowered. ``out`` appears whole or not at all."""
     backend = backend_of(plan)
-    module = program.exported.module(check_guards=False)
+    module = _unroll(program.exported).module(check_guards=False)
     assert isinstance(module, GraphModule)
     stamp(module)
     rewrite(module)
@@ -60,6 +63,12 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Lowered:
     finally:
         temporary.unlink(missing_ok=True)
     return lowered
+
+
+def _unroll(exported: ExportedProgram) -> ExportedProgram:
+    """Recurrent layers as their steps, which lowering would make of them anyway, while they can still be quantised."""
+    recurrent: Any = {n.target for n in exported.graph.nodes if n.op == "call_function" and kind_of(n) == "rnn"}
+    return exported.run_decompositions(get_decompositions(list(recurrent))) if recurrent else exported
 
 
 def _capture(module: GraphModule, border: Border, program: Program) -> ExportedProgram:

@@ -81,7 +81,7 @@ class _Reader:
             outputs=tuple(self._spec(i).name for i in outputs), dtype=specs[0].dtype if specs else "float32",
             macs=self._macs(name, arguments, outputs), constants=tuple(self._constants(name, arguments)),
             source=source, processor="portable", delegated=delegated,
-            reason=None if delegated else said or _reason(name, [s.dtype for s in specs])))
+            reason=None if delegated else _reason(name, [s.dtype for s in specs], said)))
 
     def _delegate(self, call: Any) -> None:
         graph = self.contents.delegates.get(call.delegate_index)
@@ -160,8 +160,10 @@ def _tensor_spec(name: str, tensor: Any) -> TensorSpec:
     return TensorSpec(name=name, shape=tuple(tensor.sizes), dtype=_DTYPES.get(int(tensor.scalar_type), "float32"))
 
 
-def _reason(name: str, dtypes: list[str]) -> str:
-    """Why XNNPACK does not run an operator, where the file does not say."""
+def _reason(name: str, dtypes: list[str], said: str | None) -> str:
+    """Why XNNPACK does not run an operator: what its partitioner said, or what can be told from the operator."""
+    if said is not None and said != "invalid dtype":
+        return said
     other = [d for d in dtypes if d not in ("float32", "float16", "int8")]
     if other:
         return f"XNNPACK computes in float and int8, not in {other[0]}"

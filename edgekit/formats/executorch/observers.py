@@ -12,6 +12,10 @@ from edgekit.quantize.params import activation_grid, weight_scales
 
 __all__ = ["ActivationObserver", "PerChannelWeightObserver"]
 
+# Of a tensor that is always zero, such as a first hidden state. Biases are stored in steps of input scale times weight
+# scale, so it has to be small; this is the smallest scale that XNNPACK's own quantiser gives.
+_ZERO_SCALE = 2.0**-12
+# Parts of the largest magnitude that low-bit weights may be clipped at.
 _FRACTIONS = [1.0 - 0.025 * i for i in range(25)]
 
 
@@ -30,6 +34,8 @@ class ActivationObserver(ObserverBase):
 
     def calculate_qparams(self, **_: Any) -> tuple[torch.Tensor, torch.Tensor]:
         lo, hi = self._ranges.range(8)
+        if lo == hi:
+            return torch.tensor(_ZERO_SCALE), torch.tensor(0)
         grid = activation_grid(lo, hi, 8)
         return torch.tensor(grid.scale), torch.tensor(grid.zero_point)
 

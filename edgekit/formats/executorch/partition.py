@@ -9,14 +9,19 @@ from contextlib import contextmanager
 import torch
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.config.gemm_configs import LinearConfig
-from executorch.backends.xnnpack.partition.config.generic_node_configs import SoftmaxConfig
-from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
+from executorch.backends.xnnpack.partition.config.generic_node_configs import (
+    GenericNodePartitionerConfig,
+    SoftmaxConfig,
+)
+from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType, XNNPartitionerConfig
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.backends.xnnpack.utils.quant_utils import is_dequant
 from executorch.exir.backend.canonical_partitioners.config_partitioner import format_target_name
 from executorch.exir.backend.utils import WhyNoPartition
 from torch.export import ExportedProgram
 from torch.fx import Node
+
+from edgekit.formats.executorch.provenance import is_marked_float
 
 __all__ = ["Partitioner", "refusals"]
 
@@ -57,6 +62,19 @@ class LinearWithStoredWeights(LinearConfig):
         return super()._get_weight_deps(node, ep, precision)
 
 
+class _FloatStaysFloat(GenericNodePartitionerConfig):
+    """Keeps an operator from the integer kernel that XNNPACK would choose for it between integer neighbours."""
+
+    def get_node_and_deps(self, node: Node, ep: ExportedProgram) -> list[Node]:
+        return [node] if is_marked_float(node) else super().get_node_and_deps(node, ep)
+
+
+def _obeying(config: type[XNNPartitionerConfig]) -> type[XNNPartitionerConfig]:
+    if not issubclass(config, GenericNodePartitionerConfig):
+        return config
+    return type(config.__name__, (_FloatStaysFloat, config), {})
+
+
 _OWN = {config.target_name: config for config in (FlatSoftmax, LinearWithStoredWeights)}
 
 
@@ -68,7 +86,7 @@ class Partitioner(XnnpackPartitioner):
     """
 
     def __init__(self) -> None:
-        super().__init__(configs=[_OWN.get(c.target_name, c) for c in ALL_PARTITIONER_CONFIGS])
+        super().__init__(configs=[_obeying(_OWN.get(c.target_name, c)) for c in ALL_PARTITIONER_CONFIGS])
 
     def ops_to_not_decompose(self, ep: ExportedProgram) -> tuple[
             list[torch._ops.OpOverload], Callable[[Node], bool] | None]:

@@ -11,18 +11,32 @@ from torch.fx import GraphModule, Node
 
 from edgekit.types.graph import Source
 
-__all__ = ["origin", "shared_provenance", "stamp"]
+__all__ = ["is_marked_float", "mark_float", "origin", "shared_provenance", "stamp"]
 
-_KEY = "edgekit"
+# In the ``custom`` metadata of nodes, which every pass hands on to what it makes of them.
+_KEY, _FLOAT = "edgekit", "edgekit_float"
 # Where copying provenance was measured to be 15 % of lowering, and sharing it to leave the .pte byte for byte the same.
 _KNOWN_TORCH = ("2.13.",)
 
 
 def stamp(module: GraphModule) -> None:
-    """Writes each operator's name into its ``custom`` metadata, which every later pass hands on."""
+    """Writes each operator's name into its metadata."""
     for node in module.graph.nodes:
         if node.op == "call_function":
-            node.meta["custom"] = {**(node.meta.get("custom") or {}), _KEY: node.name}
+            _add(node, _KEY, node.name)
+
+
+def mark_float(node: Node) -> None:
+    """Says that an operator computes in float, though its neighbours be integer."""
+    _add(node, _FLOAT, True)
+
+
+def is_marked_float(node: Node) -> bool:
+    return bool((node.meta.get("custom") or {}).get(_FLOAT))
+
+
+def _add(node: Node, key: str, value: Any) -> None:
+    node.meta["custom"] = {**(node.meta.get("custom") or {}), key: value}
 
 
 def origin(node: Node, sources: Mapping[str, Source]) -> Source | None:

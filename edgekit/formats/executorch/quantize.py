@@ -18,6 +18,7 @@ from edgekit.types.graph import Source
 
 __all__ = ["kept_float", "quantize"]
 
+_BIASED = ("linear", "conv", "depthwise_conv", "conv_transpose")
 _BITS = {"int8": 8, "int4": 4}
 
 
@@ -32,9 +33,12 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> GraphMod
                          cause="Static scales come from representative inputs, and there are none.",
                          next="Define calibration() in the workload, or name quantize.calibration.data.")
     quantizer = XnnpackQuantizer(scheme.ranges, _BITS[scheme.weights], plan.observer, covered_kinds(scheme.name),
-                                 lambda node: kept_float(node, plan, program.sources))
+                                 lambda node: kept_float(node, plan, program.sources),
+                                 integer_outputs=plan.io.dtype != "float32")
     if scheme.ranges == "none":
         _split_biases(module)
+    elif scheme.ranges == "static":
+        _separate_biases(module)
     prepared = prepare_pt2e(module, quantizer)
     _calibrate(prepared, plan.calibration if scheme.needs_calibration else (program.example,))
     converted = convert_pt2e(prepared)
@@ -62,6 +66,28 @@ def _split_biases(module: GraphModule) -> None:
                 total = module.graph.call_function(torch.ops.aten.add.Tensor, (node, bias))
             total.meta = dict(node.meta)
             node.replace_all_uses_with(total, delete_user_cb=lambda user, total=total: user is not total)
+    module.recompile()
+
+
+def _separate_biases(module: GraphModule) -> None:
+    """A bias of its own for every use of a shared layer.
+
+    XNNPACK stores a bias once, in steps of the input scale of its first use; in the others it would be wrong.
+    """
+    seen: set[str] = set()
+    for node in module.graph.nodes:
+        bias = node.args[2] if kind_of(node) in _BIASED and len(node.args) > 2 else None
+        if not isinstance(bias, Node) or bias.op != "get_attr":
+            continue
+        if (target := str(bias.target)) in seen:
+            owner, _, name = target.rpartition(".")
+            own = f"_{node.name}_bias"
+            module.register_buffer(own, getattr(module.get_submodule(owner), name).detach().clone())
+            with module.graph.inserting_before(node):
+                copy = module.graph.get_attr(own)
+            copy.meta = dict(bias.meta)
+            node.update_arg(2, copy)
+        seen.add(target)
     module.recompile()
 
 

@@ -1,8 +1,8 @@
 """Which tensors XNNPACK computes in integers: a PT2E quantizer that marks only what its kernels take.
 
-The tool's own quantizer differs in four ways that cost accuracy or break models: it rounds a convolution's output
-before ``relu6``, turns the scalars of integer arithmetic into floats, quantises concatenations that were to stay
-float, and lets a mean keep the range of its input.
+The tool's own quantizer differs in ways that cost accuracy or break models: it rounds a convolution's output before
+``relu6``, turns the scalars of integer arithmetic into floats, quantises concatenations that were to stay float, rounds
+sums whose users compute in float anyway, and lets a mean keep the range of its input.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torchao.quantization.pt2e.quantizer import (
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from edgekit.formats.executorch.observers import ActivationObserver, PerChannelWeightObserver
+from edgekit.formats.executorch.provenance import mark_float
 from edgekit.quantize.kinds import kind_of, op_name
 
 __all__ = ["STATIC_OPERATORS", "XnnpackQuantizer", "weight_of"]
@@ -46,11 +47,14 @@ class XnnpackQuantizer(Quantizer):
         statistic: observer of static ranges.
         kinds: operator kinds whose weights are quantised.
         keep: whether an operator stays float.
+        integer_outputs: whether the model's own outputs are integers.
     """
 
     def __init__(self, ranges: str, weight_bits: int, statistic: str, kinds: frozenset[str],
-                 keep: Callable[[Node], bool]) -> None:
+                 keep: Callable[[Node], bool], *, integer_outputs: bool = False) -> None:
         self._ranges, self._kinds, self._keep = ranges, kinds, keep
+        self._integer_outputs = integer_outputs
+        self._feeds_integers: set[Node] = set()
         limit = 2 ** (weight_bits - 1) - 1
         self._weights = {axis: QuantizationSpec(
             dtype=torch.int8, quant_min=-limit - (weight_bits == 4), quant_max=limit,
@@ -63,15 +67,38 @@ class XnnpackQuantizer(Quantizer):
             observer_or_fake_quant_ctr=observer)
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        for node in list(model.graph.nodes):
-            if node.op != "call_function" or not _is_float32(node) or self._keep(node):
+        self._find_integer_users(model)
+        operators = [n for n in model.graph.nodes if n.op == "call_function"]
+        for node in operators:
+            if not _is_float32(node):
                 continue
             kind = kind_of(node)
-            if kind in _WEIGHT_AXIS:
+            if self._ranges == "static" and not _is_marked(node) and _moves_values(node):
+                self._mark_moving(node)
+            elif self._keep(node):
+                continue
+            elif kind in _WEIGHT_AXIS:
                 self._mark_weighted(node, kind)
-            elif self._ranges == "static":
+            elif self._ranges == "static" and not _is_marked(node):
                 self._mark_plain(node, kind)
+        for node in operators:
+            if not _is_marked(node):
+                mark_float(node)
         return model
+
+    def _find_integer_users(self, model: GraphModule) -> None:
+        """Nodes with a user that reads integers, directly or through operators that can hand them on."""
+        for node in reversed(model.graph.nodes):
+            for user in node.users:
+                kind = kind_of(user)
+                reads = user.op == "output" and self._integer_outputs
+                if user.op == "call_function" and not self._keep(user):
+                    weighted = kind in _WEIGHT_AXIS and kind in self._kinds and user.args[0] is node
+                    hands_on = op_name(user) in _GRID_NAMES or kind in ("concat", "relu") or _moves_values(user)
+                    reads = weighted or (hands_on and user in self._feeds_integers)
+                if reads:
+                    self._feeds_integers.add(node)
+                    break
 
     def validate(self, model: GraphModule) -> None:
         """Nothing to check: only what XNNPACK has kernels for was marked."""
@@ -82,25 +109,43 @@ class XnnpackQuantizer(Quantizer):
             return
         inputs: dict[Node, Any] = {weight: self._weights[_WEIGHT_AXIS[kind]]}
         if self._ranges != "none":
-            inputs[_operand(node, 0)] = self._activation
+            self._mark_activation(_operand(node, 0), inputs, kind)
         if self._ranges == "static":
             self._mark_output(node, inputs)
         else:
             _mark(node, inputs, None)
 
     def _mark_plain(self, node: Node, kind: str) -> None:
-        """Operators without weights follow integers: they are marked where an input already is on a grid."""
+        """Operators without weights are integer where their inputs are and their users read integers."""
         real = [n for n in node.all_input_nodes if _is_float32(n)]
-        if not real or len(real) != len(node.all_input_nodes) or not any(_output_spec(n) for n in real):
+        if len(real) != len(node.all_input_nodes) or not real or not all(_output_spec(n) for n in real):
             return
-        if op_name(node) in _GRID_NAMES and not _scalars(node) and not _is_marked(node):
+        if kind != "relu" and node not in self._feeds_integers:
+            return
+        if op_name(node) in _GRID_NAMES and not _scalars(node):
             self._mark_output(node, dict.fromkeys(real, self._activation))
         elif kind == "concat" and op_name(node) == "cat" and len(set(real)) == len(node.args[0]):  # type: ignore[arg-type]
             shared = SharedQuantizationSpec((real[0], node))
             _mark(node, {n: self._activation if n is real[0] else shared for n in real}, shared)
-        elif (op_name(node) in _SAME_GRID_NAMES or kind == "relu") and not _is_marked(node) and _movable(node):
-            shared = SharedQuantizationSpec(real[0])
-            _mark(node, {real[0]: shared}, shared)
+        elif kind == "relu":
+            self._mark_moving(node)
+
+    @staticmethod
+    def _mark_moving(node: Node) -> None:
+        """Input and output share one grid, so nothing is rounded."""
+        source = node.args[0]
+        if isinstance(source, Node) and _is_float32(source) and _output_spec(source):
+            shared = SharedQuantizationSpec(source)
+            _mark(node, {source: shared}, shared)
+
+    def _mark_activation(self, source: Node, inputs: dict[Node, Any], kind: str) -> None:
+        """A zero pad before a convolution runs in its kernel's integers: what is rounded is the pad's input."""
+        padded = source.args[0] if source.args else None
+        if (kind in ("conv", "depthwise_conv") and _is_zero_pad(source, spatial_only=True) and len(source.users) == 1
+                and isinstance(padded, Node) and self._ranges == "static"):
+            _mark(source, {padded: self._activation}, None)
+        else:
+            inputs[source] = self._activation
 
     def _mark_output(self, node: Node, inputs: dict[Node, Any]) -> None:
         """Rounds ``node``'s result once, after the activation that runs inside its kernel."""
@@ -171,10 +216,30 @@ def _has_kernel(node: Node, kind: str, ranges: str) -> bool:
     return bool(spatial == 2 if ranges == "dynamic" else spatial in (1, 2))
 
 
-def _movable(node: Node) -> bool:
-    """Whether a value-moving operator has an int8 kernel in this form."""
+def _moves_values(node: Node) -> bool:
+    """Whether an operator only moves or picks values and has an int8 kernel in this form."""
+    if op_name(node) in ("pad", "constant_pad_nd"):
+        return _is_zero_pad(node)
+    if op_name(node) not in _SAME_GRID_NAMES:
+        return False
     if op_name(node) == "slice":
         return len(node.args) < 5 or bool(node.args[4] == 1)
     if op_name(node) == "unsqueeze":
         return node.args[1] in (-1, node.meta["val"].dim() - 1)
     return True
+
+
+def _is_zero_pad(node: Node, *, spatial_only: bool = False) -> bool:
+    """Whether ``node`` adds zeros (on image or signal axes only). XNNPACK rounds such a pad wherever its input is an
+    integer, so it always has to share the grid of its input."""
+    if op_name(node) not in ("pad", "constant_pad_nd"):
+        return False
+    amounts: Any = node.args[1]
+    if op_name(node) == "pad":
+        mode = node.args[2] if len(node.args) > 2 else "constant"
+        value = node.args[3] if len(node.args) > 3 else None
+    else:
+        mode, value = "constant", node.args[2] if len(node.args) > 2 else 0
+    axes = len(amounts) // 2 if isinstance(amounts, list | tuple) else 0
+    return (mode == "constant" and not value and axes > 0 and all(isinstance(a, int) and a >= 0 for a in amounts)
+            and (not spatial_only or axes <= node.meta["val"].dim() - 2))

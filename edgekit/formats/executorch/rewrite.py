@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -30,10 +31,27 @@ class _Writer:
             node.meta["val"] = target(*values)
         return node
 
+    def constant(self, node: Node, change: Callable[[torch.Tensor], torch.Tensor]) -> Node:
+        """A constant made from the one that ``node`` (a ``get_attr``) reads."""
+        value = change(_attribute(self.module, str(node.target)))
+        name = f"_{node.name}_of_{self.at.name}"
+        self.module.register_buffer(name, value)
+        with self.module.graph.inserting_before(self.at):
+            made = self.module.graph.get_attr(name)
+        made.meta["val"] = self.at.meta["val"].fake_mode.from_tensor(value)
+        return made
+
+
+def _attribute(module: torch.nn.Module, path: str) -> torch.Tensor:
+    owner, _, name = path.rpartition(".")
+    return getattr(module.get_submodule(owner), name)
+
 
 def rewrite(module: GraphModule) -> None:
     """Respells operators of an unlifted graph in place. Values, shapes and dtypes of the model stay the same."""
     for node in list(module.graph.nodes):
+        if node.target in _SPLITS:
+            _split(node, module)
         respell = _RULES.get(node.target) if node.op == "call_function" else None
         if respell is not None and isinstance(node.meta.get("val"), torch.Tensor):
             replacement = respell(node, _Writer(module, node))
@@ -46,11 +64,22 @@ def rewrite(module: GraphModule) -> None:
 def _mean(node: Node, write: _Writer) -> Node | None:
     """Over image axes that are not kept: XNNPACK's global average pool keeps them, a reshape drops them."""
     shape, dims = _shape(node.args[0]), node.args[1]
+    if len(shape) == 3:
+        return _mean_of_signal(node, write)
     if len(shape) != 4 or node.kwargs.get("dtype") or not isinstance(dims, list | tuple):
         return None
     if sorted(int(d) % 4 for d in dims) != [2, 3] or (len(node.args) > 2 and node.args[2]):  # type: ignore[arg-type]
         return None
     return write(_aten.flatten.using_ints, write(_aten.mean.dim, node.args[0], [2, 3], True), 1)
+
+
+def _mean_of_signal(node: Node, write: _Writer) -> Node | None:
+    """Over the time axis of [N, C, L]: as an image of height one, which XNNPACK's kernel takes."""
+    if node.args[1] not in ([2], [-1], (2,), (-1,)) or node.kwargs.get("dtype") or not _is_static(node.args[0]):
+        return None
+    batch, channels, length = _shape(node.args[0])
+    image = write(_aten.reshape.default, node.args[0], [batch, channels, 1, length])
+    return write(_aten.reshape.default, write(_aten.mean.dim, image, [2, 3], True), _shape(node))
 
 
 def _avg_pool(node: Node, write: _Writer) -> Node | None:
@@ -93,6 +122,9 @@ def _attention(node: Node, write: _Writer) -> Node | None:
 
 def _additive(mask: Any, write: _Writer) -> Node:
     """What a mask adds to the scores: 0, or at most float32's lowest number (infinity would make rows of NaN)."""
+    if mask.op == "get_attr":
+        return write.constant(mask, lambda kept: torch.where(kept, 0.0, _MASKED) if kept.dtype == torch.bool
+                              else kept.clamp(_MASKED))
     if mask.meta["val"].dtype == torch.bool:
         hidden = write(_aten.to.dtype, write(_aten.logical_not.default, mask), torch.float32)
         return write(_aten.mul.Tensor, hidden, _MASKED)
@@ -121,6 +153,26 @@ def _as_reshape(node: Node, write: _Writer) -> Node | None:
     return write(_aten.reshape.default, node.args[0], _shape(node))
 
 
+def _split(node: Node, module: GraphModule) -> None:
+    """A split, chunk or unbind as one slice a part."""
+    source, parts = node.args[0], node.meta["val"]
+    axis: Any = node.args[_SPLITS[node.target]] if len(node.args) > _SPLITS[node.target] else node.kwargs.get("dim", 0)
+    users = list(node.users)
+    if not (isinstance(axis, int) and _is_static(source)) or any(u.target is not operator.getitem for u in users):
+        return
+    axis %= len(_shape(source))
+    unbound = node.target is _aten.unbind.int
+    sizes: list[int] = [1 if unbound else part.shape[axis] for part in parts]
+    for user in users:
+        number: Any = user.args[1]
+        index = number % len(sizes)
+        write = _Writer(module, user)
+        start = sum(sizes[:index])
+        part = write(_aten.slice.Tensor, source, axis, start, start + sizes[index])
+        user.replace_all_uses_with(write(_aten.reshape.default, part, _shape(user)) if unbound else part)
+        module.graph.erase_node(user)
+
+
 def _select(node: Node, write: _Writer) -> Node | None:
     source, axis, index = node.args
     if not (_is_static(node) and isinstance(axis, int) and isinstance(index, int)):
@@ -146,6 +198,9 @@ def _is_static(node: Any) -> bool:
     return all(isinstance(d, int) for d in _shape(node))
 
 
+# Position of the axis among the arguments.
+_SPLITS: dict[object, int] = {_aten.split.Tensor: 2, _aten.split_with_sizes.default: 2, _aten.chunk.default: 2,
+                              _aten.unbind.int: 1}
 _RULES: dict[object, Callable[[Node, _Writer], Node | None]] = {
     _aten.mean.dim: _mean, _aten.avg_pool2d.default: _avg_pool, _aten.max_pool2d.default: _max_pool,
     _aten.hardsigmoid.default: _hard_sigmoid, _aten.scaled_dot_product_attention.default: _attention,
