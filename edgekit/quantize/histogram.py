@@ -14,7 +14,7 @@ _MIN_EXPONENT = -100
 # Below this a tensor is constant zero for every runtime (XNNPACK, LiteRT and ORT keep scales as float32).
 _TINY = 1e-16
 # Rounding errors are independent and average out over a layer's sum; clipping errors all pull to the same side. On
-# trained MobileNetV3, 1 loses 1 dB against min/max at the output, 4 loses nothing.
+# a trained MobileNetV3, 1 ends 1 dB below min/max at the output, 4 within 0.1 dB of it.
 CLIP_WEIGHT = 4.0
 # How much of each side of the range stays, from all of it to a hundredth.
 _FRACTIONS = np.geomspace(1.0, 0.01, 128)
