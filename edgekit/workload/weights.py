@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def read_state_dict(file: Path) -> dict[str, torch.Tensor]:
         raise WorkloadError("weights-unknown-type", f"weights of type {file.suffix or 'no suffix'} are not known",
                             where=where, next="save the state dict as .safetensors (preferred), .pth or .pt")
     try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other kinds of files, which are refused below
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise refuse_pickled_module(file, _first_reason(error)) from error
     except (RuntimeError, EOFError, OSError) as error:
