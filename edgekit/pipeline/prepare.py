@@ -85,7 +85,8 @@ def prepare(run: Run, request: ExportRequest) -> Prepared:
                     *resolve_keep_float(recipe.quantize.keep_float, program)),
         io=IoSpec(recipe.io.dtype, recipe.io.layout))
     with run.stage("reference"):
-        inputs, source = fidelity_inputs(workload, recipe.fidelity.min_inputs, len(calibration))
+        inputs, source = fidelity_inputs(workload, recipe.fidelity.min_inputs, len(calibration),
+                                         request.recipe.calibration_data)
         reference = float_reference(workload, inputs, source)
     saved = save_calibration(calibration, run.work / "calibration.pt") if calibration else None
     return Prepared(workload, program, folder, digest, plan, saved,
