@@ -17,8 +17,8 @@ __all__ = ["LONG_SOFTMAX", "VERY_LONG_SOFTMAX", "default_rules"]
 # Keys of an attention. Simulated with normal scores (spread 1 to 2): int8 probabilities on TFLite's fixed grid of 1/256
 # give 27 to 38 dB at 64 keys, 21 to 34 at 128, 4 to 17 at 1,500.
 LONG_SOFTMAX = 64
-# With calibrated min/max grids: 19 to 48 dB at 512 keys, 13 to 46 at 1,500. From here on the product with the values, which
-# would round the probabilities again, stays float too.
+# With calibrated min/max grids: 19 to 48 dB at 512 keys, 13 to 46 at 1,500. From here on the product with the
+# values, which would round the probabilities again, stays float too.
 VERY_LONG_SOFTMAX = 512
 
 # Values span so many powers of ten, or errors grow so much in what follows, that 256 steps are too few.
