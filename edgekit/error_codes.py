@@ -306,6 +306,10 @@ CODES: dict[str, tuple[str, str]] = {
         "the format cannot do the scheme",
         "`edgekit recipes schemes` prints what each format can do, and why not. Choose another scheme, or leave the "
         "format out of the recipe's `formats`."),
+    "tensorflow-not-installed": (
+        "TensorFlow is not installed",
+        "No route of edgekit needs TensorFlow: it is only the second opinion of `edgekit verify --reference "
+        "tensorflow`. Install it with `pip install \"edgekit[tensorflow]\"` (about 600 MB), or leave the option away."),
     "train-loss-not-finite": (
         "training diverged",
         "The loss became NaN or infinite. Lower `train.lr`, and check the named batch for NaN, infinite values or "

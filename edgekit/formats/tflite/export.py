@@ -14,6 +14,7 @@ from edgekit.formats.build import needs_extra
 from edgekit.formats.tflite.arrange import arrange, output_nodes
 from edgekit.formats.tflite.flatbuffer import add_metadata, edit, operator_name, read_unchecked, save
 from edgekit.formats.tflite.naming import stack_entry, tags_of
+from edgekit.formats.tflite.rewrite import crop_transposed_convolutions
 
 __all__ = ["float_model"]
 
@@ -66,6 +67,7 @@ def _convert(program: Program) -> bytes:
     with needs_extra("tflite"):
         import litert_torch
     module = _tagged(program)
+    crop_transposed_convolutions(module)
     module.training = False  # an exported module refuses eval(); it is in eval mode already
     shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in program.example) if program.dynamic_batch else None
     try:
@@ -75,9 +77,9 @@ def _convert(program: Program) -> bytes:
     return content
 
 
-def _tagged(program: Program) -> torch.nn.Module:
+def _tagged(program: Program) -> torch.fx.GraphModule:
     """The program as a module whose nodes carry their path and name where litert-torch looks for tensor names."""
-    module = program.exported.module()
+    module: torch.fx.GraphModule = program.exported.module()
     for node in module.graph.nodes:
         if node.op == "call_function":
             source = program.sources.get(node.name)

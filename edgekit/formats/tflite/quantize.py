@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgekit.contracts import FloatRule, QuantPlan
+from edgekit.contracts import FloatRule, Program, QuantPlan
 from edgekit.errors import ConversionError
 from edgekit.formats.build import needs_extra
+from edgekit.formats.tflite.bias import corrected_model
 from edgekit.formats.tflite.calibrate import calibrate
 from edgekit.formats.tflite.flatbuffer import FileGraph, OpRecord, read_graph
 from edgekit.formats.tflite.graph import op_kind
@@ -47,8 +49,11 @@ class Kept:
     notes: list[str] = field(default_factory=list)
 
 
-def quantize(float_path: Path, plan: QuantPlan, out: Path, scratch: Path) -> Kept:
+def quantize(float_path: Path, program: Program, plan: QuantPlan, covers: Collection[str], out: Path, scratch: Path
+             ) -> Kept:
     """Writes ``out`` (a file that LiteRT loads and runs) and returns which operators stayed float, and why.
+
+    ``program`` is what ``float_path`` was converted from; ``covers`` are the kinds whose weights the scheme quantises.
 
     Operators that the plan's rules name stay float; so does one that the quantizer fails on, or that LiteRT refuses
     in the quantised file, with the tool's own message as the reason.
@@ -58,10 +63,11 @@ def quantize(float_path: Path, plan: QuantPlan, out: Path, scratch: Path) -> Kep
     """
     graph = read_graph(float_path)
     ranges = calibrate(float_path, graph, plan, scratch) if plan.scheme.needs_calibration else None
+    source = corrected_model(float_path, program, plan, covers, scratch)
     kept = Kept({op.index: rule.reason for op in graph.ops if (rule := _rule_for(graph, op, plan.keep_float))})
 
     def attempt(floats: Mapping[int, str]) -> str | None:
-        return _attempt(float_path, graph, plan, ranges, floats, out)
+        return _attempt(source, graph, plan, ranges, floats, out)
 
     failure = attempt(kept.reasons)
     while failure:
@@ -99,18 +105,20 @@ def _culprit(graph: FileGraph, floats: Mapping[int, str], attempt: Callable[[Map
     return open_ops[high - 1]
 
 
-def _attempt(float_path: Path, graph: FileGraph, plan: QuantPlan, ranges: Mapping[str, tuple[float, float]] | None,
+def _attempt(source: Path, graph: FileGraph, plan: QuantPlan, ranges: Mapping[str, tuple[float, float]] | None,
              floats: Mapping[int, str], out: Path) -> str | None:
     """Quantises all but ``floats`` into ``out``; returns None, or why it failed."""
     with needs_extra("tflite"):
         from ai_edge_quantizer import quantizer as aeq
-    tool = aeq.Quantizer(str(float_path))
+    tool = aeq.Quantizer(str(source))
     _recipe(tool, graph, plan, floats)
     calibration = None if ranges is None else {
         name: {"min": np.array([lo], np.float32), "max": np.array([hi], np.float32)}
         for name, (lo, hi) in ranges.items()}
     try:
-        result = tool.quantize(calibration, enable_progress_bar=False, enable_progress_report=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of an interpreter that it opens with all values kept
+            result = tool.quantize(calibration, enable_progress_bar=False, enable_progress_report=False)
     except Exception as error:  # noqa: BLE001 - whatever it raises becomes the named reason of one operator
         return _line(error)
     out.write_bytes(bytes(result.quantized_model))

@@ -1,0 +1,60 @@
+"""Rewrites of a program that litert-torch needs: what it would refuse, in a form that it converts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+
+__all__ = ["crop_transposed_convolutions"]
+
+_ATEN = torch.ops.aten
+_TRANSPOSED = {_ATEN.conv_transpose1d.default: 1, _ATEN.conv_transpose2d.input: 2}
+# Positions among the operator's arguments, and what they are where left out.
+_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+_DEFAULTS = (None, None, None, 1, 0, 0, 1, 1)
+
+
+def crop_transposed_convolutions(module: GraphModule) -> None:
+    """Turns strided transposed convolutions with padding into ones without, and a crop of their result.
+
+    litert-torch 0.10.0 only converts them where kernel - 2 * padding = stride, not the usual 3x3 with stride 2,
+    padding 1 and output padding 1. Edits ``module`` in place; the values stay the same.
+    """
+    for node in list(module.graph.nodes):
+        rank = _TRANSPOSED.get(node.target)
+        if rank is None:
+            continue
+        given = dict(zip(_ARGUMENTS, (*node.args, *_DEFAULTS[len(node.args):]), strict=True)) | dict(node.kwargs)
+        sizes = {name: _per_axis(given[name], rank) for name in ("stride", "padding", "output_padding")}
+        if not _needs_crop(node, rank, sizes):
+            continue
+        extra = [max(0, more - cut) for more, cut in zip(sizes["output_padding"], sizes["padding"], strict=True)]
+        with module.graph.inserting_before(node):
+            full = module.graph.call_function(node.target, (
+                given["input"], given["weight"], given["bias"], sizes["stride"], [0] * rank, extra, given["groups"],
+                _per_axis(given["dilation"], rank)))
+            full.meta = dict(node.meta)
+            cropped = full
+            for axis, cut in enumerate(sizes["padding"], start=2):
+                size = int(node.meta["val"].shape[axis])
+                cropped = module.graph.call_function(_ATEN.slice.Tensor, (cropped, axis, cut, cut + size))
+                cropped.meta = dict(node.meta)
+        node.replace_all_uses_with(cropped)
+        module.graph.erase_node(node)
+    module.recompile()
+
+
+def _needs_crop(node: Node, rank: int, sizes: dict[str, list[int]]) -> bool:
+    weight = node.args[1]
+    if not isinstance(weight, Node) or max(sizes["stride"]) == 1 or not any(sizes["padding"]):
+        return False
+    kernel = weight.meta["val"].shape[2:]
+    same = all(k - 2 * p == s for k, p, s in zip(kernel, sizes["padding"], sizes["stride"], strict=True))
+    return not same or any(sizes["output_padding"])
+
+
+def _per_axis(value: Any, rank: int) -> list[int]:
+    values = [value] if isinstance(value, int) else list(value)
+    return values * rank if len(values) == 1 else values
