@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from edgekit.contracts import FloatRule, QuantPlan
@@ -16,12 +17,14 @@ from edgekit.pipeline.remote_session import RemoteSession
 from edgekit.pipeline.request import ExportRequest
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.tasks import EXPORT, export_kwargs
+from edgekit.quantize.simulate import simulate
 from edgekit.quantize.widen import choose
 from edgekit.types.artifact import Artifact
 from edgekit.types.fidelity import Fidelity
 from edgekit.types.graph import OpGraph
 from edgekit.types.report import ArtifactReport
 from edgekit.types.scheme import SchemeSupport
+from edgekit.verify.compare import compare
 from edgekit.verify.fidelity import measure_fidelity
 from edgekit.verify.golden import Vector, record_golden
 from edgekit.verify.proof import prove
@@ -42,21 +45,33 @@ class Produced:
 
 
 class Widening:
-    """Which operators to keep float to reach a floor, asked of the simulation once for all formats."""
+    """Which operators to keep float to gain some dB, asked of the simulation once for all formats."""
 
     def __init__(self, prepared: Prepared, max_share: float) -> None:
         self._prepared, self._max_share = prepared, max_share
         self._known: dict[float, tuple[FloatRule, ...]] = {}
         self._lock = threading.Lock()
 
-    def rules(self, floor_db: float) -> tuple[FloatRule, ...]:
-        """The fewest rules with which simulated quantisation reaches ``floor_db``, within the share of MACs."""
+    @cached_property
+    def _simulated_db(self) -> float:
+        """What the plan reaches in simulation, nothing widened."""
+        p = self._prepared
+        run = simulate(p.program, p.plan)
+        outputs = [[o.numpy() for o in run(one)] for one in p.reference.inputs]
+        found = compare(p.reference.outputs, outputs).sqnr_db
+        return float("inf") if found is None else found
+
+    def rules(self, missing_db: float) -> tuple[FloatRule, ...]:
+        """The fewest rules that gain ``missing_db`` in simulation, within the share of MACs.
+
+        A gain, not a floor: an artifact may lie some dB off its simulation.
+        """
         with self._lock:
-            if floor_db not in self._known:
+            if missing_db not in self._known:
                 p = self._prepared
-                self._known[floor_db] = choose(p.program, p.plan, p.reference.inputs, floor_db,
-                                               max_share=self._max_share)
-            return self._known[floor_db]
+                self._known[missing_db] = choose(p.program, p.plan, p.reference.inputs,
+                                                 self._simulated_db + missing_db, max_share=self._max_share)
+            return self._known[missing_db]
 
 
 def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, plan: QuantPlan,
@@ -126,12 +141,13 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
     fidelity, vectors = _verify(run, prepared, name, path)
     widen = request.recipe.recipe.fidelity.widen == "auto" and request.scheme.quantized
     floor = request.recipe.recipe.fidelity.min_sqnr_db
+    first_floor_gap = 0.0 if fidelity.sqnr_db is None else floor - fidelity.sqnr_db
     for step in WIDEN_STEPS_DB if widen else ():
         if not _low(request, fidelity):
             break
-        # Under the metric's budget but above the floor: ask for more than there is now.
-        target = max(floor, fidelity.sqnr_db if fidelity.sqnr_db is not None else floor) + step
-        rules = widening.rules(target)
+        # Nothing is missing where only the metric's budget is: then each step asks for more than there is.
+        missing = max(first_floor_gap, 0.0) + step
+        rules = widening.rules(round(missing, 1))
         if not rules or set(rules) <= set(plan.keep_float):
             continue
         wider = replace(plan, keep_float=(*prepared.plan.keep_float, *rules))

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from edgekit.contracts import Inputs, QuantPlan, Session, Workload
 from edgekit.errors import EdgekitError
 from edgekit.pipeline.isolation import Limits, run_isolated
 from edgekit.pipeline.remote_session import RemoteSession
+from edgekit.quantize import simulate
+from edgekit.types.graph import Source
+from edgekit.types.scheme import SCHEMES, Scheme
 from edgekit.types.verification import LayerError, Verification
 from edgekit.verify.fidelity import float_reference, measure_fidelity
 from edgekit.verify.layers import first_drop, layer_errors
 from edgekit.verify.predictor import to_artifact
-from edgekit.workload.calibration import fidelity_inputs
+from edgekit.workload.calibration import calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
 from edgekit.workload.load import load_workload
 
@@ -22,13 +31,38 @@ __all__ = ["verify_artifact"]
 DEFAULT_FLOOR_DB = 15.0
 
 
+def _layers(workload: Workload, inputs: Sequence[Inputs], session: Session, arrays: list[np.ndarray],
+            path: Path) -> tuple[tuple[LayerError, ...], str]:
+    """Per-layer errors and whose they are: the artifact's own, or simulated where its runtime shows no layers."""
+    program = capture(workload)
+    try:
+        return tuple(layer_errors(program, inputs[0], session.layers(arrays))), path.name
+    except EdgekitError as error:
+        scheme = _published_scheme(path) if error.code == "layers-unavailable" else None
+        if scheme is None:
+            raise
+    calibration = calibration_inputs(workload, data=None, samples=len(inputs)) if scheme.needs_calibration else ()
+    simulated = simulate.layer_errors(program, QuantPlan(scheme, calibration=calibration), inputs)
+    return tuple(LayerError(index=i, name=e.node, kind=e.kind, source=e.source or Source(module=""),
+                            sqnr_db=e.sqnr_db if math.isfinite(e.sqnr_db) else None)
+                 for i, e in enumerate(simulated)), f"{scheme.name} in simulation ({path.name}'s runtime shows none)"
+
+
+def _published_scheme(path: Path) -> Scheme | None:
+    """The scheme that the report beside an artifact names; None without a report."""
+    report = path.parent / "report.json"
+    if not report.is_file():
+        return None
+    return SCHEMES.get(json.loads(report.read_text()).get("recipe", {}).get("quantize", {}).get("scheme", ""))
+
+
 def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights: Path | None, inputs: int,
                     layers: bool, reference: str | None, floor_db: float | None) -> Verification:
     """See :func:`edgekit.api.verify`."""
     workload = load_workload(workload_ref, weights)
     chosen, text = fidelity_inputs(workload, inputs, 0)
     found: tuple[LayerError, ...] | None = None
-    owner = None
+    owner: str | None = None
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         log = Path(folder) / "log.txt"
         floats = float_reference(workload, chosen, text)
@@ -36,8 +70,7 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
             fidelity = measure_fidelity(workload, session, floats)
             arrays = [to_artifact(v.numpy(), s) for v, s in zip(chosen[0], session.inputs, strict=True)]
             if layers:
-                found = tuple(layer_errors(capture(workload), chosen[0], session.layers(arrays)))
-                owner = path.name
+                found, owner = _layers(workload, chosen, session, arrays, path)
             outputs = session.run(arrays) if reference else []
         second = None
         if reference:

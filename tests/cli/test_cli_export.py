@@ -101,6 +101,14 @@ def test_inspect_and_verify_what_was_exported(exported, capsys):
     assert {"stem", "blocks.0.point", "head"} <= {layer["source"]["module"] for layer in verification["layers"]}
 
 
+def test_layers_are_simulated_where_the_runtime_shows_none(exported, capsys):
+    assert run(["verify", str(exported.out / "model.pte"), "--against", str(exported.workload), "--layers",
+                "--json"]) == 0
+    verification = json.loads(capsys.readouterr().out)
+    assert "simulation" in verification["layers_of"]
+    assert {"stem", "blocks.0.point", "head"} <= {layer["source"]["module"] for layer in verification["layers"]}
+
+
 def test_verify_fails_under_a_floor(exported, capsys):
     assert run(["verify", str(exported.out / "model.onnx"), "--against", str(exported.workload), "--min-sqnr-db", "90",
                 "--json"]) == 1
