@@ -8,6 +8,7 @@ from edgekit.contracts import Program, QuantPlan
 from edgekit.formats.executorch.export import MAX_BATCH
 from edgekit.formats.executorch.graph import PORTABLE
 from edgekit.formats.executorch.schemes import covered_kinds
+from edgekit.formats.executorch.shortcuts import KNOWN
 from edgekit.quantize.rules import matches
 from edgekit.types.artifact import KeptFloat
 from edgekit.types.graph import Op, OpGraph
@@ -43,8 +44,11 @@ def _reason(op: Op, plan: QuantPlan) -> str | None:
     return None  # asked for and not done: verify has to see it
 
 
-def notes(graph: OpGraph, program: Program, plan: QuantPlan) -> list[str]:
-    return [*_dynamic_batch(program), *_unrolled(program), *_tied(graph), *_outside_kernels(graph)]
+def notes(graph: OpGraph, program: Program, quick: bool) -> list[str]:
+    """``quick``: whether lowering could take its shortcuts."""
+    slow = [] if quick else ["lowering took longer than it has to: its shortcuts are known for "
+                             + ", ".join(f"{p} {v}x" for p, v in KNOWN.items()) + " only"]
+    return [*_dynamic_batch(program), *_unrolled(program), *_tied(graph), *_outside_kernels(graph), *slow]
 
 
 def _dynamic_batch(program: Program) -> Iterator[str]:

@@ -19,7 +19,8 @@ from torch.fx import Node
 
 from edgekit.formats.executorch.description import METHOD, Description, SourceTable
 from edgekit.formats.executorch.partition import Partitioner, refusals
-from edgekit.formats.executorch.provenance import origin, shared_provenance
+from edgekit.formats.executorch.provenance import origin
+from edgekit.formats.executorch.shortcuts import shortcuts
 from edgekit.types.graph import Source
 from edgekit.types.tensor import TensorSpec
 
@@ -40,21 +41,24 @@ class Labels:
 
 @dataclass(frozen=True)
 class Lowered:
+    """``quick``: whether lowering could take its shortcuts."""
+
     program: ExecutorchProgramManager
     description: Description
+    quick: bool
 
 
 def lower(exported: ExportedProgram, labels: Labels, sources: Mapping[str, Source]) -> Lowered:
     """Lowers to the backend that ``labels`` names; ``sources`` by operator names as stamped before (provenance)."""
     partitioners = [Partitioner()] if labels.backend == "xnnpack" else []
     config = EdgeCompileConfig(_check_ir_validity=False)  # the runtime's own check at load time is the one that counts
-    with shared_provenance(), refusals() as reasons:
+    with shortcuts() as quick, refusals() as reasons:
         edge = to_edge_transform_and_lower(exported, partitioner=partitioners, compile_config=config)
         description = _describe(edge, labels, sources, reasons)
         edge = EdgeProgramManager(
             {"forward": edge.exported_program()}, constant_methods={METHOD: description.document()},
             compile_config=config)
-        return Lowered(edge.to_executorch(ExecutorchBackendConfig()), description)
+        return Lowered(edge.to_executorch(ExecutorchBackendConfig()), description, quick)
 
 
 def _describe(edge: EdgeProgramManager, labels: Labels, sources: Mapping[str, Source],
