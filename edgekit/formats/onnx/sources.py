@@ -100,13 +100,14 @@ def node_origins(model: ModelProto, file: ModelProto | None = None) -> list[Orig
     and of the tensors at the end of what they replace. A node is known by its own properties, else its weight, else
     its result, else by the first known node after it.
     """
-    by_name = _operators(file) if file is not None else {}
+    weights, results = _operators(file) if file is not None else ({}, {})
     found: list[Origin | None] = []
     after: dict[str, Origin] = {}
     for node in reversed(model.graph.node):
-        names = [*(node.input[i] for i in WEIGHT_INPUTS.get(node.op_type, ()) if i < len(node.input)),
-                 *(name.removesuffix(_MOVED) for name in node.output)]
-        origin = _read(node) or next((by_name[n] for n in names if n in by_name), None)
+        read = [node.input[i] for i in WEIGHT_INPUTS.get(node.op_type, ()) if i < len(node.input)]
+        made = [name.removesuffix(_MOVED) for name in node.output]
+        origin = _read(node) or next((weights[n] for n in read if n in weights), None)
+        origin = origin or next((results[n] for n in made if n in results), None)
         origin = origin or next((after[o] for o in node.output if o in after), None)
         if origin:
             after.update(dict.fromkeys(node.input, origin))
@@ -114,8 +115,11 @@ def node_origins(model: ModelProto, file: ModelProto | None = None) -> list[Orig
     return found[::-1]
 
 
-def _operators(file: ModelProto) -> dict[str, Origin]:
-    """Origin of the operator that makes a tensor, or alone reads a weight, by the tensor's or weight's name."""
+def _operators(file: ModelProto) -> tuple[dict[str, Origin], dict[str, Origin]]:
+    """Origin of the operator that alone reads a weight, by the weight's name; and of the one that makes a tensor.
+
+    Two tables, because a matrix product may read another operator's result where others have their weight.
+    """
     names = Names(file)
     found: dict[str, Origin] = {}
     readers: dict[str, set[Origin]] = defaultdict(set)
@@ -126,7 +130,7 @@ def _operators(file: ModelProto) -> dict[str, Origin]:
                 if i < len(node.input) and (stored := names.stored(node.input[i])):
                     readers[stored].add(origin)
                     readers[node.input[i]].add(origin)
-    return found | {name: next(iter(origins)) for name, origins in readers.items() if len(origins) == 1}
+    return {name: next(iter(origins)) for name, origins in readers.items() if len(origins) == 1}, found
 
 
 def tag(model: ModelProto, known: Mapping[str, Origin]) -> None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from small_nets import program_of, workload_of
 from torch import nn
 
-from edgekit.contracts import QuantPlan
+from edgekit.contracts import FloatRule, QuantPlan
 from edgekit.formats.onnx.format import OnnxFormat
 from edgekit.quantize.policy import default_rules
 from edgekit.types.scheme import SCHEMES
@@ -123,3 +123,24 @@ def test_several_inputs_and_outputs_keep_the_programs_order(tmp_path):
     total, each = FORMAT.load(tmp_path / "m.onnx").run([x.numpy() for x in inputs])
     assert (total.shape, each.shape) == ((1, 4), (1, 6, 4))
     assert sqnr_db(module(*inputs)[1].detach().numpy(), each) > 30
+
+
+def test_a_fused_float_linear_is_still_its_modules(tmp_path):
+    """A Gemm that ORT fuses reads another operator's result where a convolution has its weight."""
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.relu(self.conv(x)).mean((2, 3)))
+
+    torch.manual_seed(0)
+    samples = [(torch.randn(1, 3, 8, 8),) for _ in range(4)]
+    plan = QuantPlan(SCHEMES["w8a8-static"], calibration=tuple(samples), keep_float=(
+        FloatRule("", "mean", "here", "widened", "mean"), FloatRule("head", "linear", "here", "widened", "linear")))
+    artifact = FORMAT.export(program_of(Pooled().eval(), samples[0]), plan, tmp_path / "m.onnx", tmp_path / "s")
+    assert [k.where for k in artifact.kept_float] == ["head"]
+    linear = next(op for op in FORMAT.graph(tmp_path / "m.onnx").ops if op.kind == "linear")
+    assert linear.source.module == "head"
