@@ -220,6 +220,10 @@ CODES: dict[str, tuple[str, str]] = {
         "no key of that name",
         "Unknown keys are mistakes, because a misspelt setting would otherwise be silently left out. The error "
         "names the nearest right key; docs/recipes.md lists all of them."),
+    "layers-unavailable": (
+        "a runtime shows no intermediate values",
+        "A delegate runs its part of the graph in one call. Export the artifact with edgekit, so that report.json "
+        "beside it names the scheme: `edgekit verify --layers` then shows the simulated layers of that scheme."),
     "metric-not-finite": (
         "evaluate() returned no finite number",
         "`evaluate(predict)` returns one finite number in the unit that METRIC names. Check for an empty test set and "

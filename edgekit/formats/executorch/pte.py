@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import ConversionError, UsageError
+from edgekit.errors import UsageError
 from edgekit.formats.executorch.description import METHOD, Description, parse
 
 __all__ = ["PteContents", "open_pte"]
@@ -33,7 +33,7 @@ class PteContents:
 
 
 def open_pte(path: Path) -> PteContents:
-    """Reads a ``.pte``. Raises UsageError where there is none and ConversionError where it cannot be read."""
+    """Reads a ``.pte``. Raises UsageError where there is none, and where it cannot be read."""
     from executorch.exir._serialize._program import deserialize_pte_binary
 
     if not path.is_file():
@@ -57,9 +57,9 @@ def _struct_error() -> type[Exception]:
     return struct.error
 
 
-def _malformed(path: Path, cause: str) -> ConversionError:
-    return ConversionError("artifact-damaged", f"{path.name} is no readable ExecuTorch program", where=str(path),
-                           cause=cause[:300], next="check that the file is whole and made for this ExecuTorch version")
+def _malformed(path: Path, cause: str) -> UsageError:
+    return UsageError("artifact-damaged", f"{path.name} is no readable ExecuTorch program", where=str(path),
+                      cause=cause[:300], next="check that the file is whole and made for this ExecuTorch version")
 
 
 def _description(program: Any) -> Description | None:

@@ -74,9 +74,12 @@ def _kept_float(source: Path, kept: Kept, graph: OpGraph, plan: QuantPlan, cover
             op.kind not in ("quantize", "dequantize", "embedding")
         if not wide_weights and not computes:
             continue
-        reason = reasons.get(op.outputs[0]) or f"ai-edge-quantizer has no {plan.scheme.name} form of {op.name}"
-        found.append(KeptFloat(op=op.name, where=op.outputs[0], reason=reason, bytes=wide_weights, macs=op.macs,
-                               macs_share=op.macs / total))
+        reason = reasons.get(op.outputs[0])
+        if reason is None and wide_weights:
+            continue  # nobody asked for it: verification has to refuse it
+        where = op.source.module if op.source and op.source.module else op.outputs[0]
+        found.append(KeptFloat(op=op.name, where=where, bytes=wide_weights, macs=op.macs, macs_share=op.macs / total,
+                               reason=reason or f"ai-edge-quantizer has no {plan.scheme.name} form of {op.name}"))
     return found
 
 

@@ -112,7 +112,7 @@ def test_a_bias_of_four_dimensions_and_an_operator_that_the_runtime_refuses(tmp_
     save(model, broken)
     artifact, _, (decibels,) = export(Pointwise(), samples, tmp_path)
     (kept,) = artifact.kept_float
-    assert (kept.op, kept.where) == ("FULLY_CONNECTED", "mix::linear")
+    assert (kept.op, kept.where) == ("FULLY_CONNECTED", "mix")
     assert "num_scales" in kept.reason
     assert any("num_scales" in note for note in artifact.notes)
     assert decibels > 30
