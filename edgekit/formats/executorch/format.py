@@ -46,7 +46,8 @@ class ExecutorchFormat:
         graph = self.graph(out)
         description = lowered.description
         return describe(self.name, out, plan.scheme.name, description.backend, graph, description.inputs,
-                        description.outputs, self.runtime(), kept_float(graph, plan), notes(graph, program, lowered.quick))
+                        description.outputs, self.runtime(), kept_float(graph, plan),
+                        notes(graph, program, lowered.quick))
 
     def load(self, path: Path) -> Session:
         with needs_extra(self.name):
