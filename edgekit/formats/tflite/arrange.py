@@ -32,6 +32,7 @@ def arrange(model: Any, program: Program, last_inputs: list[int], last_outputs: 
     returned |= dict(zip(model.subgraphs[0].outputs, output_nodes(program), strict=True))
     _name_tensors(model, program, returned)
     _flatten_biases(model)
+    _raise_ranks(model)
 
 
 def output_nodes(program: Program) -> list[torch.fx.Node]:
@@ -97,10 +98,11 @@ def _role(op: str, position: int) -> str:
 
 
 def _separate_constants(model: Any) -> None:
-    """Gives every reader of a shared constant a tensor of its own over the same bytes.
+    """Gives every reader of a shared constant a tensor of its own over the same bytes, bytes apart for other shapes.
 
     ai-edge-quantizer 0.10.0 fails (bytes and str are joined) where one tensor is wanted in two forms, as with tied
-    weights of which one reader stays float; tensors that share bytes it keeps shared as long as it can.
+    weights of which one reader stays float; tensors that share bytes it keeps shared as long as it can. It also
+    takes one tensor's scales for another over the same bytes whose rank differs.
     """
     main, seen = model.subgraphs[0], set()
     for op in main.operators:
@@ -108,10 +110,21 @@ def _separate_constants(model: Any) -> None:
             if tensor < 0 or not _is_constant(model, tensor):
                 continue
             if tensor in seen:
-                twin = copy.copy(main.tensors[tensor])
-                main.tensors.append(twin)
+                main.tensors.append(copy.copy(main.tensors[tensor]))
                 op.inputs[position] = len(main.tensors) - 1
             seen.add(tensor)
+    stores: dict[tuple[int, tuple[int, ...]], int] = {}
+    for tensor in main.tensors:
+        shape = tuple(int(d) for d in tensor.shape)
+        if model.buffers[tensor.buffer].data is None:
+            continue
+        key = (tensor.buffer, shape)
+        if key not in stores:
+            taken = any(buffer == tensor.buffer for buffer, _ in stores)
+            if taken:
+                model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
+            stores[key] = len(model.buffers) - 1 if taken else tensor.buffer
+        tensor.buffer = stores[key]
 
 
 def _flatten_biases(model: Any) -> None:
@@ -128,6 +141,23 @@ def _flatten_biases(model: Any) -> None:
         shape = [int(d) for d in bias.shape]
         if _is_constant(model, op.inputs[places.bias]) and len(shape) > 1 and math.prod(shape) == shape[-1]:
             bias.shape, bias.shapeSignature = [shape[-1]], None
+
+
+def _raise_ranks(model: Any) -> None:
+    """Writes scalars that a choice or a clamp reads with as many dimensions as its result has.
+
+    ai-edge-quantizer 0.10.0 gives them the result's grid and refuses constants of another rank.
+    """
+    main = model.subgraphs[0]
+    for op in main.operators:
+        if operator_name(model, op) not in ("MAXIMUM", "MINIMUM", "SELECT_V2"):
+            continue
+        rank = len(main.tensors[op.outputs[0]].shape)
+        for tensor in op.inputs:
+            if _is_constant(model, tensor):
+                shape = [int(d) for d in main.tensors[tensor].shape]
+                main.tensors[tensor].shape = [1] * (rank - len(shape)) + shape
+                main.tensors[tensor].shapeSignature = None
 
 
 def _is_constant(model: Any, tensor: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from edgekit.formats.tflite.kinds import WEIGHTED
 from edgekit.types.graph import Source
 
 __all__ = ["base_of", "is_base", "label", "node_of", "source_of", "stack_entry", "tags_of"]
@@ -22,6 +23,7 @@ _BASES = {
     "CONV_2D": ("conv", "linear", "addmm", "matmul"), "DEPTHWISE_CONV_2D": ("conv",), "TRANSPOSE_CONV": ("conv",),
     "FULLY_CONNECTED": ("linear", "addmm", "mm", "matmul", "bmm", "einsum", "scaled_dot"),
     "BATCH_MATMUL": ("matmul", "bmm", "einsum", "scaled_dot", "linear"), "EMBEDDING_LOOKUP": ("embedding",),
+    "ADD": ("add",), "SUB": ("sub", "rsub"), "MUL": ("mul",), "DIV": ("div",), "SOFTMAX": ("softmax", "scaled_dot"),
 }
 
 
@@ -36,10 +38,13 @@ def tags_of(name: str) -> list[tuple[str, str]]:
 
 
 def base_of(tags: list[tuple[str, str]], op: str) -> tuple[str, str]:
-    """The pair that ``op`` itself stands for: what was fused into it comes before it, so the last one that fits."""
-    prefixes = _BASES.get(op, ())
-    fitting = [tag for tag in tags if tag[1].startswith(prefixes)] if prefixes else []
-    return (fitting or tags)[-1]
+    """The pair that ``op`` itself stands for.
+
+    Names begin with what was fused into the operator last and end in what came first, or in another operator that
+    shares one of its constants: so the first that fits, else the first of a weighted operator's chain.
+    """
+    fitting = [tag for tag in tags if is_base(tag[1], op)]
+    return fitting[0] if fitting else tags[-1] if op in WEIGHTED else tags[0]
 
 
 def is_base(node: str, op: str) -> bool:

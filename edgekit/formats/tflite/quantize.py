@@ -16,10 +16,10 @@ from edgekit.errors import ConversionError
 from edgekit.formats.build import needs_extra
 from edgekit.formats.tflite.bias import corrected_model
 from edgekit.formats.tflite.calibrate import calibrate
+from edgekit.formats.tflite.check import refusal
 from edgekit.formats.tflite.flatbuffer import FileGraph, OpRecord, read_graph
 from edgekit.formats.tflite.graph import op_kind
 from edgekit.formats.tflite.naming import node_of, source_of
-from edgekit.formats.tflite.runtime import interpreter
 from edgekit.quantize.rules import matches
 
 __all__ = ["Kept", "quantize"]
@@ -38,6 +38,8 @@ _RECIPES: dict[str, tuple[_Step, ...]] = {
                        *(("add_weight_only_config", op, {"num_bits": 4})
                          for op in ("CONV_2D", "FULLY_CONNECTED", "BATCH_MATMUL"))),
 }
+# No trained activation comes near; masks use -1e9, float32's lowest number or minus infinity.
+_NO_GRID = 1e8
 _QUANTIZER_NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 
 
@@ -64,7 +66,8 @@ def quantize(float_path: Path, program: Program, plan: QuantPlan, covers: Collec
     graph = read_graph(float_path)
     ranges = calibrate(float_path, graph, plan, scratch) if plan.scheme.needs_calibration else None
     source = corrected_model(float_path, program, plan, covers, scratch)
-    kept = Kept({op.index: rule.reason for op in graph.ops if (rule := _rule_for(graph, op, plan.keep_float))})
+    kept = Kept(_too_wide(graph, ranges or {}))
+    kept.reasons |= {op.index: rule.reason for op in graph.ops if (rule := _rule_for(graph, op, plan.keep_float))}
 
     def attempt(floats: Mapping[int, str]) -> str | None:
         return _attempt(source, graph, plan, ranges, floats, out)
@@ -86,6 +89,17 @@ def _rule_for(graph: FileGraph, op: OpRecord, rules: tuple[FloatRule, ...]) -> F
     source, kind, node = source_of(name), op_kind(graph, op), node_of(name)
     # An FX node that the rule names may be several operators here, of other kinds: a LayerNorm's mean, sub, rsqrt.
     return next((rule for rule in rules if matches(rule, source, kind, node) or (node and rule.node == node)), None)
+
+
+def _too_wide(graph: FileGraph, ranges: Mapping[str, tuple[float, float]]) -> dict[int, str]:
+    """Operators on values so large (a mask's "minus infinity") that a grid over them would lose all others."""
+    reasons = {}
+    for op in graph.ops:
+        reach = max((max(map(abs, ranges.get(graph.tensors[t].name, (0.0,)))) for t in (*op.inputs, *op.outputs)
+                     if t >= 0), default=0.0)
+        if reach >= _NO_GRID:
+            reasons[op.index] = f"its values reach {reach:.0e}: one grid cannot hold them beside ordinary ones"
+    return reasons
 
 
 def _culprit(graph: FileGraph, floats: Mapping[int, str], attempt: Callable[[Mapping[int, str]], str | None]
@@ -112,8 +126,9 @@ def _attempt(source: Path, graph: FileGraph, plan: QuantPlan, ranges: Mapping[st
         from ai_edge_quantizer import quantizer as aeq
     tool = aeq.Quantizer(str(source))
     _recipe(tool, graph, plan, floats)
+    rank = {tensor.name: len(tensor.shape) for tensor in graph.tensors}  # it broadcasts ranges by rank
     calibration = None if ranges is None else {
-        name: {"min": np.array([lo], np.float32), "max": np.array([hi], np.float32)}
+        name: {"min": np.full((1,) * rank[name], lo, np.float32), "max": np.full((1,) * rank[name], hi, np.float32)}
         for name, (lo, hi) in ranges.items()}
     try:
         with warnings.catch_warnings():
@@ -122,16 +137,7 @@ def _attempt(source: Path, graph: FileGraph, plan: QuantPlan, ranges: Mapping[st
     except Exception as error:  # noqa: BLE001 - whatever it raises becomes the named reason of one operator
         return _line(error)
     out.write_bytes(bytes(result.quantized_model))
-    try:
-        loaded = interpreter(out)
-        for detail in loaded.get_input_details():
-            loaded.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
-        loaded.invoke()
-    except ConversionError as error:
-        return error.cause or error.message
-    except RuntimeError as error:
-        return _line(error)
-    return None
+    return refusal(out)
 
 
 def _recipe(tool: Any, graph: FileGraph, plan: QuantPlan, floats: Mapping[int, str]) -> None:
