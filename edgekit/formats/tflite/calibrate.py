@@ -19,8 +19,8 @@ from edgekit.quantize.observers import RangeObserver, make_observer, observer_fo
 
 __all__ = ["calibrate", "model_inputs"]
 
-# Operators whose result holds values of their first input only: it has that input's range.
-_SAME_VALUES = frozenset({"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS"})
+# Operators whose result has the grid of their first input (zeros and a max-pool's minus infinity lie on its edge).
+_SAME_VALUES = frozenset({"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "PAD", "PADV2"})
 
 Ranges = dict[str, tuple[float, float]]
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from edgekit.contracts import FloatRule, QuantPlan, Workload
 from edgekit.errors import ConversionError, EnvironmentProblem
+from edgekit.formats.tflite.check import refusal
 from edgekit.formats.tflite.flatbuffer import edit, operator_name, read_graph, save
 from edgekit.formats.tflite.format import TfliteFormat
 from edgekit.formats.tflite.reference import run_reference
@@ -128,6 +129,25 @@ def test_a_bias_of_four_dimensions_and_an_operator_that_the_runtime_refuses(tmp_
     assert {t.shape for t in read_graph(broken).tensors if t.name.endswith(".bias")} == {(5,)}
 
 
+class Pooled(nn.Module):
+    """The stem of a ResNet: its padded max pooling reads minus infinity at the edges."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.pool, self.head = nn.Conv2d(3, 8, 3), nn.MaxPool2d(3, 2, 1), nn.Conv2d(8, 4, 1)
+
+    def forward(self, x):
+        return self.head(self.pool(self.stem(x)))
+
+
+def test_padded_max_pooling_is_int8(tmp_path):
+    artifact, path, (decibels,) = export(Pooled(), noise(3, 16, 16), tmp_path)
+    assert decibels > 30
+    assert not artifact.kept_float
+    assert {op.dtype for op in FORMAT.graph(path).ops if op.kind in ("max_pool", "conv", "pad")} == {"int8"}
+
+
 class Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -147,6 +167,29 @@ def test_softmax_and_matmul_stay_float_by_rule(tmp_path):
     assert {op.dtype for op in graph.ops if op.kind == "linear"} == {"int8"}
     assert {k.reason for k in artifact.kept_float} == {"long", "needs precision"}
     assert kept > export(Attention(), noise(12, 8), tmp_path)[2][0]
+
+
+class Masked(nn.Module):
+    """Attention written out, with a mask of float32's lowest number and a clamp by a scalar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.query, self.key, self.value = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+        self.register_buffer("mask", torch.full((12, 12), torch.finfo(torch.float32).min).triu(1))
+
+    def forward(self, x):
+        scores = self.query(x) @ self.key(x).transpose(1, 2) + self.mask
+        return torch.softmax(scores, -1) @ self.value(x).clamp(min=-0.3)
+
+
+def test_masks_stay_float_and_shared_constants_keep_names_apart(tmp_path):
+    artifact, path, (decibels,) = export(Masked(), noise(12, 8), tmp_path)
+    assert decibels > 25
+    weighted = [op for op in FORMAT.graph(path).ops if any(c.role == "weight" for c in op.constants)]
+    assert {op.source.module for op in weighted} == {"query", "key", "value"}
+    assert {(k.op, k.reason.split(":")[0]) for k in artifact.kept_float} == {
+        ("ADD", "its values reach 3e+38"), ("SOFTMAX", "its values reach 3e+38")}
 
 
 class Recurrent(nn.Module):
@@ -199,6 +242,12 @@ def test_what_cannot_be_converted_names_the_module(inner, named, tmp_path):
     assert named in caught.value.message + caught.value.cause
     assert caught.value.where.startswith("1")
     assert not list(tmp_path.glob("fp32*"))
+
+
+def test_a_file_that_breaks_the_runtime_does_not_break_edgekit(tmp_path):
+    path = tmp_path / "broken.tflite"
+    path.write_bytes(b"no flatbuffer at all")
+    assert "odel" in refusal(path)
 
 
 def test_the_reference_interpreter_is_an_extra(tmp_path, monkeypatch):
