@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
 from edgekit.contracts import Inputs, Program, QuantPlan
-from edgekit.errors import ConversionError
+from edgekit.errors import ConversionError, EdgekitError
 from edgekit.formats.executorch.border import Border, shape_border
 from edgekit.formats.executorch.half import to_half
 from edgekit.formats.executorch.lower import BACKENDS, Labels, Lowered, lower
@@ -20,8 +22,9 @@ from edgekit.formats.executorch.provenance import stamp
 from edgekit.formats.executorch.quantize import kept_float, quantize
 from edgekit.formats.executorch.rewrite import rewrite
 from edgekit.quantize.kinds import kind_of
+from edgekit.workload.sources import sources_of
 
-__all__ = ["MAX_BATCH", "backend_of", "convert"]
+__all__ = ["MAX_BATCH", "Converted", "backend_of", "convert"]
 
 # ExecuTorch plans memory for the largest input, so a dynamic batch needs a bound.
 MAX_BATCH = 64
@@ -41,20 +44,37 @@ def backend_of(plan: QuantPlan) -> str:
     return backend
 
 
-def convert(program: Program, plan: QuantPlan, out: Path) -> Lowered:
-    """Writes ``out`` and returns what was lowered. ``out`` appears whole or not at all."""
-    backend = backend_of(plan)
-    module = _unroll(program.exported).module(check_guards=False)
+@dataclass(frozen=True)
+class Converted:
+    """What was lowered, and by module path why covered operators stayed float for want of a kernel."""
+
+    lowered: Lowered
+    without_kernel: Mapping[str, str]
+
+
+def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
+    """Writes ``out``, which appears whole or not at all. Raises ConversionError where the tools fail."""
+    backend, without_kernel = backend_of(plan), dict[str, str]()
+    program = _unrolled(program)
+    module = program.exported.module(check_guards=False)
     assert isinstance(module, GraphModule)
     stamp(module)
     rewrite(module)
-    if plan.scheme.quantized:
-        module = quantize(module, program, plan)
-    elif plan.scheme.weights == "float16":
-        module = to_half(module, lambda node: kept_float(node, plan, program.sources))
-    border = shape_border(module, program, plan.io)
-    exported = _capture(module, border, program)
-    lowered = lower(exported, Labels(plan.scheme.name, backend, border.inputs, border.outputs), program.sources)
+    try:
+        if plan.scheme.quantized:
+            module, without_kernel = quantize(module, program, plan)
+        elif plan.scheme.weights == "float16":
+            module = to_half(module, lambda node: kept_float(node, plan, program.sources))
+        border = shape_border(module, program, plan.io)
+        exported = _capture(module, border, program)
+        lowered = lower(exported, Labels(plan.scheme.name, backend, border.inputs, border.outputs), program.sources)
+    except EdgekitError:
+        raise
+    except Exception as error:
+        raise ConversionError(
+            "converter-failed", f"ExecuTorch cannot lower {program.name}", cause=_shortened(error),
+            next="keep the operator that the cause names float (quantize.keep_float), or leave this format out") \
+            from error
     temporary = out.with_name(out.name + ".part")
     try:
         with temporary.open("wb") as file:
@@ -62,13 +82,23 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Lowered:
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    return lowered
+    return Converted(lowered, {program.sources[n].module: reason for n, reason in without_kernel.items()
+                               if n in program.sources})
 
 
-def _unroll(exported: ExportedProgram) -> ExportedProgram:
+def _shortened(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines)[:400]}"
+
+
+def _unrolled(program: Program) -> Program:
     """Recurrent layers as their steps, which lowering would make of them anyway, while they can still be quantised."""
-    recurrent: Any = {n.target for n in exported.graph.nodes if n.op == "call_function" and kind_of(n) == "rnn"}
-    return exported.run_decompositions(get_decompositions(list(recurrent))) if recurrent else exported
+    graph = program.exported.graph
+    recurrent: Any = {n.target for n in graph.nodes if n.op == "call_function" and kind_of(n) == "rnn"}
+    if not recurrent:
+        return program
+    exported = program.exported.run_decompositions(get_decompositions(list(recurrent)))
+    return replace(program, exported=exported, sources=sources_of(exported.graph))
 
 
 def _capture(module: GraphModule, border: Border, program: Program) -> ExportedProgram:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from edgekit.contracts import Program, QuantPlan
 from edgekit.formats.executorch.export import MAX_BATCH
@@ -16,32 +16,33 @@ from edgekit.types.kinds import WEIGHTED_KINDS
 
 __all__ = ["kept_float", "notes"]
 
-_STORED = {"float32": "float32", "float16": "float16", "int8": "int8", "int4": "int4"}
+def kept_float(graph: OpGraph, plan: QuantPlan, without_kernel: Mapping[str, str]) -> list[KeptFloat]:
+    """Operators wider than the scheme asks, with the rule or the reason, and their cost.
 
-
-def kept_float(graph: OpGraph, plan: QuantPlan) -> list[KeptFloat]:
-    """Operators with weights that stay wider than the scheme asks, with the rule or the reason and their cost."""
+    ``without_kernel`` says by module path why covered operators stayed float. An operator with wide weights and no
+    reason is left out: it was asked for and not done, and verification has to see it.
+    """
     if plan.scheme.weights == "float32":
         return []
     total = graph.macs or 1
     return [KeptFloat(op=op.name, where=op.source.module if op.source else op.name, reason=reason,
                       bytes=sum(c.bytes for c in op.constants if c.role == "weight"), macs=op.macs,
                       macs_share=op.macs / total)
-            for op in graph.ops if _is_wider(op, plan) and (reason := _reason(op, plan)) is not None]
+            for op in graph.ops if (reason := _reason(op, plan, without_kernel)) is not None]
 
 
-def _is_wider(op: Op, plan: QuantPlan) -> bool:
-    asked = _STORED[plan.scheme.weights]
-    return op.kind in WEIGHTED_KINDS and any(c.role == "weight" and c.dtype != asked for c in op.constants)
-
-
-def _reason(op: Op, plan: QuantPlan) -> str | None:
+def _reason(op: Op, plan: QuantPlan, without_kernel: Mapping[str, str]) -> str | None:
+    weights = [c for c in op.constants if c.role == "weight"] if op.kind in WEIGHTED_KINDS else []
+    if all(c.dtype == plan.scheme.weights for c in weights) and (weights or op.dtype == plan.scheme.activations):
+        return None
     for rule in plan.keep_float:
-        if matches(rule, op.source, op.kind):
+        if op.source is not None and matches(rule, op.source, op.kind):
             return rule.reason
+    if not weights:
+        return None
     if op.kind not in covered_kinds(plan.scheme.name):
         return f"{plan.scheme.name} does not cover {op.kind} on ExecuTorch"
-    return None  # asked for and not done: verify has to see it
+    return without_kernel.get(op.source.module) if op.source is not None else None
 
 
 def notes(graph: OpGraph, program: Program, quick: bool) -> list[str]:

@@ -42,12 +42,11 @@ class ExecutorchFormat:
         with needs_extra(self.name):
             from edgekit.formats.executorch.export import convert
             from edgekit.formats.executorch.facts import kept_float, notes
-        lowered = convert(program, plan, out)
-        graph = self.graph(out)
-        description = lowered.description
+        converted = convert(program, plan, out)
+        graph, description = self.graph(out), converted.lowered.description
         return describe(self.name, out, plan.scheme.name, description.backend, graph, description.inputs,
-                        description.outputs, self.runtime(), kept_float(graph, plan),
-                        notes(graph, program, lowered.quick))
+                        description.outputs, self.runtime(), kept_float(graph, plan, converted.without_kernel),
+                        notes(graph, program, converted.lowered.quick))
 
     def load(self, path: Path) -> Session:
         with needs_extra(self.name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import executorch.kernels.quantized  # noqa: F401 - kernels of quantise and dequantise outside the delegate
 from executorch.exir import (
     EdgeCompileConfig,
     EdgeProgramManager,

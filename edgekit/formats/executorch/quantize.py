@@ -22,10 +22,11 @@ _BIASED = ("linear", "conv", "depthwise_conv", "conv_transpose")
 _BITS = {"int8": 8, "int4": 4}
 
 
-def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> GraphModule:
+def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> tuple[GraphModule, dict[str, str]]:
     """``module`` (unlifted, of ``program``) in PT2E's quantise-dequantise form under ``plan``.
 
-    Raises UsageError where a static scheme has no calibration inputs.
+    Also returns, by operator name, why covered operators stayed float for want of a kernel. Raises UsageError where a
+    static scheme has no calibration inputs.
     """
     scheme = plan.scheme
     if scheme.needs_calibration and not plan.calibration:
@@ -43,7 +44,7 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> GraphMod
     _calibrate(prepared, plan.calibration if scheme.needs_calibration else (program.example,))
     converted = convert_pt2e(prepared)
     _share_zero_points(converted)
-    return converted
+    return converted, quantizer.without_kernel
 
 
 def kept_float(node: Node, plan: QuantPlan, sources: Mapping[str, Source]) -> bool:

@@ -21,6 +21,7 @@ from torchao.quantization.pt2e.quantizer import (
 )
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
+from edgekit.formats.executorch.memory_format import arrives_channels_last, is_channels_last
 from edgekit.formats.executorch.observers import ActivationObserver, PerChannelWeightObserver
 from edgekit.formats.executorch.provenance import mark_float
 from edgekit.quantize.kinds import kind_of, op_name
@@ -48,12 +49,15 @@ class XnnpackQuantizer(Quantizer):
         kinds: operator kinds whose weights are quantised.
         keep: whether an operator stays float.
         integer_outputs: whether the model's own outputs are integers.
+
+    ``without_kernel`` says, by node name, why operators of ``kinds`` stayed float for want of a kernel.
     """
 
     def __init__(self, ranges: str, weight_bits: int, statistic: str, kinds: frozenset[str],
                  keep: Callable[[Node], bool], *, integer_outputs: bool = False) -> None:
         self._ranges, self._kinds, self._keep = ranges, kinds, keep
         self._integer_outputs = integer_outputs
+        self.without_kernel: dict[str, str] = {}
         self._feeds_integers: set[Node] = set()
         limit = 2 ** (weight_bits - 1) - 1
         self._weights = {axis: QuantizationSpec(
@@ -105,7 +109,11 @@ class XnnpackQuantizer(Quantizer):
 
     def _mark_weighted(self, node: Node, kind: str) -> None:
         weight = weight_of(node)
-        if weight is None or kind not in self._kinds or not _has_kernel(node, kind, self._ranges):
+        if weight is None or kind not in self._kinds:
+            return
+        reason = _missing_kernel(node, kind, self._ranges)
+        if reason is not None:
+            self.without_kernel[node.name] = reason
             return
         inputs: dict[Node, Any] = {weight: self._weights[_WEIGHT_AXIS[kind]]}
         if self._ranges != "none":
@@ -204,16 +212,22 @@ def _fused_activation(node: Node) -> Node | None:
     return users[0]
 
 
-def _has_kernel(node: Node, kind: str, ranges: str) -> bool:
-    """Whether XNNPACK has an integer kernel for this weighted operator."""
+def _missing_kernel(node: Node, kind: str, ranges: str) -> str | None:
+    """Why XNNPACK has no integer kernel for this weighted operator; None where it has one."""
     weight = _operand(node, 1).meta["val"]
     if kind == "linear":
-        return weight.dim() == 2
-    spatial = weight.dim() - 2
+        if ranges == "dynamic" and is_channels_last(_operand(node, 0)):
+            return "its input is stored channels last, and XNNPACK loses the ranges on the way back"
+        return None
+    axes = weight.dim() - 2
     if kind == "conv_transpose":
         groups = node.args[6] if len(node.args) > 6 else 1
-        return bool(spatial == 2 and groups == 1 and ranges == "static")
-    return bool(spatial == 2 if ranges == "dynamic" else spatial in (1, 2))
+        return None if axes == 2 and groups == 1 else "XNNPACK quantises 2-D transposed convolutions in one group only"
+    if axes not in ((2,) if ranges == "dynamic" else (1, 2)):
+        return f"XNNPACK has no integer kernel for convolutions over {axes} axes"
+    if ranges == "dynamic" and not arrives_channels_last(_operand(node, 0)):
+        return "its input is not stored channels last, where XNNPACK takes ranges at run time from shuffled values"
+    return None
 
 
 def _moves_values(node: Node) -> bool:

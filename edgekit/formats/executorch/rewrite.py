@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
+from edgekit.workload.constants import fold_constants
+
 __all__ = ["rewrite"]
 
 _aten = torch.ops.aten
@@ -31,21 +33,6 @@ class _Writer:
             node.meta["val"] = target(*values)
         return node
 
-    def constant(self, node: Node, change: Callable[[torch.Tensor], torch.Tensor]) -> Node:
-        """A constant made from the one that ``node`` (a ``get_attr``) reads."""
-        value = change(_attribute(self.module, str(node.target)))
-        name = f"_{node.name}_of_{self.at.name}"
-        self.module.register_buffer(name, value)
-        with self.module.graph.inserting_before(self.at):
-            made = self.module.graph.get_attr(name)
-        made.meta["val"] = self.at.meta["val"].fake_mode.from_tensor(value)
-        return made
-
-
-def _attribute(module: torch.nn.Module, path: str) -> torch.Tensor:
-    owner, _, name = path.rpartition(".")
-    return getattr(module.get_submodule(owner), name)
-
 
 def rewrite(module: GraphModule) -> None:
     """Respells operators of an unlifted graph in place. Values, shapes and dtypes of the model stay the same."""
@@ -58,6 +45,7 @@ def rewrite(module: GraphModule) -> None:
             if replacement is not None:
                 node.replace_all_uses_with(replacement)
     module.graph.eliminate_dead_code()
+    fold_constants(module)  # masks of attention, first states of recurrent layers
     module.recompile()
 
 
@@ -122,9 +110,6 @@ def _attention(node: Node, write: _Writer) -> Node | None:
 
 def _additive(mask: Any, write: _Writer) -> Node:
     """What a mask adds to the scores: 0, or at most float32's lowest number (infinity would make rows of NaN)."""
-    if mask.op == "get_attr":
-        return write.constant(mask, lambda kept: torch.where(kept, 0.0, _MASKED) if kept.dtype == torch.bool
-                              else kept.clamp(_MASKED))
     if mask.meta["val"].dtype == torch.bool:
         hidden = write(_aten.to.dtype, write(_aten.logical_not.default, mask), torch.float32)
         return write(_aten.mul.Tensor, hidden, _MASKED)
