@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from workloads import write_small
 
+# Before anything imports torch: on tensors this small a second thread only waits, and two cores are shared with the
+# converters' child processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def stage_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
