@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import plan_of, program_of
+from quantize_nets import plan_of, program_of
 from torch import nn
 
 from edgekit.quantize.attention import rounded_attention

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from conftest import plan_of, program_of
+from quantize_nets import plan_of, program_of
 from torch import nn
 
 from edgekit.contracts import FloatRule

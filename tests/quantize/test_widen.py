@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import Net, plan_of, program_of
+from quantize_nets import Net, plan_of, program_of
 
 from edgekit.quantize.simulate import layer_errors
 from edgekit.quantize.widen import candidates, choose
