@@ -49,6 +49,8 @@ def _state(node: Node, known: dict[Node, bool]) -> bool:
 
 
 def _makes(node: Node) -> bool:
+    if node.kwargs.get("memory_format") is torch.channels_last:
+        return True
     if kind_of(node) in _MAKES:
         return node.args[1].meta["val"].dim() == 4  # type: ignore[union-attr]
     return op_name(node) in _MAKES_NAMES

@@ -10,6 +10,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.errors import UsageError
+from edgekit.formats.executorch.memory_format import arrives_channels_last
 from edgekit.formats.executorch.quantizer import XnnpackQuantizer
 from edgekit.formats.executorch.schemes import covered_kinds
 from edgekit.quantize.kinds import kind_of
@@ -38,7 +39,9 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> tuple[Gr
                                  integer_outputs=plan.io.dtype != "float32")
     if scheme.ranges == "none":
         _split_biases(module)
-    elif scheme.ranges == "static":
+    elif scheme.ranges == "dynamic":
+        _convert_images(module, covered_kinds(scheme.name))
+    else:
         _separate_biases(module)
     prepared = prepare_pt2e(module, quantizer)
     _calibrate(prepared, plan.calibration if scheme.needs_calibration else (program.example,))
@@ -89,6 +92,21 @@ def _separate_biases(module: GraphModule) -> None:
             copy.meta = dict(bias.meta)
             node.update_arg(2, copy)
         seen.add(target)
+    module.recompile()
+
+
+def _convert_images(module: GraphModule, kinds: frozenset[str]) -> None:
+    """Stores the inputs of covered convolutions channels last where XNNPACK would not (see ``memory_format``)."""
+    for node in list(module.graph.nodes):
+        if kind_of(node) not in kinds or kind_of(node) == "linear":
+            continue
+        image = node.args[0]
+        if isinstance(image, Node) and image.meta["val"].dim() == 4 and not arrives_channels_last(image):
+            with module.graph.inserting_before(node):
+                stored = module.graph.call_function(torch.ops.aten.clone.default, (image,),
+                                                    {"memory_format": torch.channels_last})
+            stored.meta = dict(image.meta)
+            node.update_arg(0, stored)
     module.recompile()
 
 

@@ -7,38 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_nets import images
+from executorch_support import FORMAT, export, plan_of, reached, sqnr_db
+from small_nets import TinyCnn, images, program_of, sentences, settle
 from torch import nn
 
-from edgekit.contracts import Inputs, IoSpec, Program, QuantPlan
-from edgekit.errors import ConversionError
-from edgekit.formats.executorch.format import ExecutorchFormat
+from edgekit.contracts import FloatRule, IoSpec, Program
+from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.executorch.schemes import SUPPORT
-from edgekit.types.artifact import Artifact
 from edgekit.types.scheme import SCHEMES
 
-FORMAT = ExecutorchFormat()
 # Least SQNR in dB of the tiny CNN; simulation of the same schemes reaches about the same.
 LEAST = {"fp32": 100.0, "fp16": 50.0, "w8a8-static": 25.0, "w8a8-dynamic": 25.0, "w8-weight-only": 40.0,
          "w4-weight-only": 15.0}
-
-
-def plan_of(scheme: str, calibration: list[Inputs] | None = None, **more: object) -> QuantPlan:
-    given = tuple(calibration or images(8, seed=1)) if SCHEMES[scheme].needs_calibration else ()
-    return QuantPlan(scheme=SCHEMES[scheme], calibration=given, **more)  # type: ignore[arg-type]
-
-
-def export(program: Program, plan: QuantPlan, folder: Path) -> tuple[Artifact, Path]:
-    out = folder / "model.pte"
-    return FORMAT.export(program, plan, out, folder), out
-
-
-def sqnr_db(module: nn.Module, path: Path, inputs: list[Inputs]) -> float:
-    session = FORMAT.load(path)
-    with torch.no_grad():
-        exact = np.stack([module(*sample).numpy() for sample in inputs]).astype(np.float64)
-    got = np.stack([session.run([t.numpy() for t in sample])[0] for sample in inputs])
-    return 10 * np.log10((exact**2).sum() / max(((exact - got) ** 2).sum(), 1e-300))
 
 
 @pytest.mark.parametrize("scheme", [s for s, cell in SUPPORT.items() if cell.supported])
@@ -95,3 +75,64 @@ def test_integer_borders_need_integers_inside(cnn_program: Program, tmp_path: Pa
     with pytest.raises(ConversionError) as caught:
         export(cnn_program, plan_of("fp32", io=IoSpec(dtype="int8")), tmp_path)
     assert caught.value.code == "io-dtype"
+
+
+def test_text_model(tiny_text: nn.Module, tmp_path: Path) -> None:
+    sqnr, artifact, path = reached(tiny_text, "w8a8-dynamic", sentences(8), tmp_path)
+    assert sqnr > 35
+    assert {n.op for n in artifact.not_delegated} == {"aten::embedding", "aten::native_layer_norm"}
+    assert all(n.reason for n in artifact.not_delegated)
+    assert [k.where for k in artifact.kept_float] == ["embed"]
+    assert FORMAT.graph(path).inputs[0].dtype == "int64"
+
+
+def test_a_tied_weight_outside_the_delegate_is_noted(text_program: Program, tmp_path: Path) -> None:
+    artifact, _ = export(text_program, plan_of("fp32"), tmp_path)
+    assert [n for n in artifact.notes if "stored twice (8192 bytes more)" in n]
+
+
+def test_weight_only_keeps_activations_exact(tiny_text: nn.Module, tmp_path: Path) -> None:
+    sqnr, _, path = reached(tiny_text, "w8-weight-only", sentences(8), tmp_path)
+    linear = [op for op in FORMAT.graph(path).ops if op.kind == "linear"]
+    assert sqnr > 40
+    assert {op.dtype for op in linear} == {"float32"}
+    assert {c.dtype for op in linear for c in op.constants if c.role == "weight"} == {"int8"}
+
+
+def test_keep_float_is_obeyed_and_named(cnn_program: Program, tmp_path: Path) -> None:
+    rules = tuple(FloatRule(module, "*", "the test says so", "recipe") for module in ("head", "project"))
+    artifact, path = export(cnn_program, plan_of("w8a8-static", keep_float=rules), tmp_path)
+    dtypes = {op.source.module: op.dtype for op in FORMAT.graph(path).ops if op.source and op.kind in ("conv", "linear")}
+    assert dtypes["head"] == dtypes["project.0"] == "float32"
+    assert dtypes["stem.0"] == "int8"
+    assert {k.where: k.reason for k in artifact.kept_float} == dict.fromkeys(("head", "project.0"), "the test says so")
+
+
+def test_a_float_sum_between_integers_stays_float(cnn_program: Program, tmp_path: Path) -> None:
+    rule = FloatRule("", "add", "the test says so", "widened")
+    _, path = export(cnn_program, plan_of("w8a8-static", keep_float=(rule,)), tmp_path)
+    sums = [op for op in FORMAT.graph(path).ops if op.kind == "add" and op.source and op.source.module == ""]
+    assert [op.dtype for op in sums] == ["float32"]
+
+
+def test_static_without_calibration(cnn_program: Program, tmp_path: Path) -> None:
+    plan = plan_of("w8a8-static")
+    with pytest.raises(UsageError) as caught:
+        export(cnn_program, type(plan)(scheme=plan.scheme), tmp_path)
+    assert caught.value.code == "calibration-missing"
+
+
+def test_dynamic_batch(tiny_cnn: nn.Module, tmp_path: Path) -> None:
+    program = program_of(tiny_cnn, images(1)[0], dynamic_batch=True)
+    artifact, path = export(program, plan_of("w8a8-static"), tmp_path)
+    assert artifact.inputs[0].shape == ("batch", 3, 32, 32)
+    assert any("batch" in note for note in artifact.notes)
+    for batch in (1, 3, 5):
+        assert sqnr_db(tiny_cnn, path, images(2, batch=batch, seed=3)) > 25
+
+
+def test_float16_leaves_the_program_alone(tmp_path: Path) -> None:
+    module = settle(TinyCnn(), images(2, batch=4))
+    program = program_of(module, images(1)[0])
+    export(program, plan_of("fp16"), tmp_path)
+    assert {v.dtype for v in program.exported.state_dict.values() if v.is_floating_point()} == {torch.float32}
