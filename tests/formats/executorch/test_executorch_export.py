@@ -102,7 +102,8 @@ def test_weight_only_keeps_activations_exact(tiny_text: nn.Module, tmp_path: Pat
 def test_keep_float_is_obeyed_and_named(cnn_program: Program, tmp_path: Path) -> None:
     rules = tuple(FloatRule(module, "*", "the test says so", "recipe") for module in ("head", "project"))
     artifact, path = export(cnn_program, plan_of("w8a8-static", keep_float=rules), tmp_path)
-    dtypes = {op.source.module: op.dtype for op in FORMAT.graph(path).ops if op.source and op.kind in ("conv", "linear")}
+    ops = [op for op in FORMAT.graph(path).ops if op.source and op.kind in ("conv", "linear")]
+    dtypes = {op.source.module: op.dtype for op in ops if op.source}
     assert dtypes["head"] == dtypes["project.0"] == "float32"
     assert dtypes["stem.0"] == "int8"
     assert {k.where: k.reason for k in artifact.kept_float} == dict.fromkeys(("head", "project.0"), "the test says so")
