@@ -92,9 +92,10 @@ class StageCache:
                     os.close(lock)
                     raise
             if entry.folder.exists():
-                self._release(key.digest)  # another thread's hold; ours takes its place
-                with self._guard:
-                    self._held[key.digest] = lock
+                with self._guard:  # in one step: two threads that release first would leave one lock behind
+                    other, self._held[key.digest] = self._held.get(key.digest), lock
+                if other is not None:
+                    os.close(other)
                 os.utime(entry.folder.parent / "meta.json")
                 if not entry.hit and self.max_bytes < sum(e.bytes for e in self.entries()):
                     self.prune(self.max_bytes)
