@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch first and pinned, so that pip takes a CPU build where the machine's pip is set up to find one.
 TORCH := torch==2.13.0
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -2,8 +2,8 @@
 
 Every network of ``coverage/zoo.py`` is trained briefly on a small real task, then exported to three formats in float32
 and int8 by edgekit and by the default flows. Both are judged here, not by edgekit's own report: SQNR against the eager
-PyTorch model and the task's score, item by item, on held-out test items. ``--resume FOLDER`` keeps one JSON a network,
-so that an interrupted run goes on where it was.
+PyTorch model and the task's score, item by item, on held-out test items. ``--resume FOLDER`` keeps one JSON a network
+and flow, reused while what it depends on is unchanged: an interrupted run goes on where it was.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Judge:
                 "score_float": 100 * float(self.float_right.mean()), **_paired(self.float_right, self._right(outputs))}
 
 
-def _edgekit(name: str, precision: str, judge: Judge, file: Path, folder: Path) -> list[dict[str, Any]]:
+def _exported(name: str, precision: str, judge: Judge, file: Path, folder: Path) -> list[dict[str, Any]]:
     scheme = PRECISIONS[precision]
     recipe = folder / f"{precision}.yaml"
     recipe.write_text(RECIPE.format(scheme=scheme, calibration="" if precision == "fp32" else
@@ -155,28 +155,50 @@ def _simulated(file: Path, judge: Judge) -> float:
                                        for k in range(len(judge.reference))])
 
 
-def measure(name: str, checkpoints: Path, items: int) -> list[dict[str, Any]]:
-    """All rows of one network."""
-    note(f"{name}: training or loading")
+def _edgekit_rows(name: str, judge: Judge, checkpoints: Path, folder: Path) -> list[dict[str, Any]]:
+    file = workload.write_workload(name, folder, checkpoints)
+    rows = [row for precision in PRECISIONS for row in _exported(name, precision, judge, file, folder)]
+    simulated = _simulated(file, judge)
+    return [row | {"simulated_db": simulated} if row["precision"] == "int8" else row for row in rows]
+
+
+def _default_rows(name: str, judge: Judge, checkpoints: Path, folder: Path) -> list[dict[str, Any]]:
+    return [row for precision in PRECISIONS for row in _default(name, precision, judge, checkpoints, folder)]
+
+
+FLOWS = {"edgekit": _edgekit_rows, "default": _default_rows}
+
+
+def _file_key(flow: str, items: int) -> str:
+    """Hash of what the rows of a flow depend on, beside the network's checkpoint."""
+    own = source_hash() if flow == "edgekit" else inspect.getsource(defaults)
+    text = f"{flow}{items}{own}{inspect.getsource(sys.modules[__name__])}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def measure(name: str, flow: str, checkpoints: Path, items: int, resume: Path | None) -> list[dict[str, Any]]:
+    """All rows of one network and flow."""
+    kept = resume / f"{name}-{flow}-{training.key(name)}-{_file_key(flow, items)}.json" if resume else None
+    if kept is not None and kept.is_file():
+        found: list[dict[str, Any]] = json.loads(kept.read_text())
+        return found
+    note(f"{name}: {flow}")
     judge = Judge(name, checkpoints, items)
-    with tempfile.TemporaryDirectory(prefix="coverage-") as temporary:
-        folder = Path(temporary)
-        file = workload.write_workload(name, folder, checkpoints)
-        rows = []
-        for precision in PRECISIONS:
-            note(f"{name}: {precision}, edgekit")
-            rows += _edgekit(name, precision, judge, file, folder)
-            note(f"{name}: {precision}, defaults")
-            rows += _default(name, precision, judge, checkpoints, folder)
-        simulated = _simulated(file, judge)
+    with tempfile.TemporaryDirectory(prefix="coverage-") as folder:
+        rows = FLOWS[flow](name, judge, checkpoints, Path(folder))
     for row in rows:
-        if row["precision"] == "int8":
-            row["simulated_db"] = simulated
+        note(f"  {row['format']:11} {row['precision']}  " + (row.get("error") or
+             f"{row['sqnr_db']:.1f} dB  simulated {row.get('simulated_db', 0):.1f}  drop {row['drop']:.2f}"))
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(rows))
     return rows
 
 
 def _claims(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ours = [r for r in rows if r["flow"] == "edgekit"]
+    if not ours:
+        return []
     fp32, int8 = ([r for r in ours if r["precision"] == p] for p in PRECISIONS)
     ran = [r for r in int8 if "error" not in r]
 
@@ -212,24 +234,14 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--only", nargs="*", choices=list(ZOO), help="these networks")
     parser.add_argument("--checkpoints", type=Path, default=Path(".cache/coverage"), help="trained weights")
-    parser.add_argument("--resume", type=Path, help="folder of one JSON a network, reused while nothing changed")
+    parser.add_argument("--resume", type=Path, help="folder of one JSON a network and flow, reused while unchanged")
+    parser.add_argument("--flow", choices=list(FLOWS), help="this flow alone")
     args = parser.parse_args()
     names = args.only or (QUICK if args.quick else list(ZOO))
     items = 300 if args.quick else 600
     checkpoints = args.checkpoints.resolve()
-    bench_source = inspect.getsource(sys.modules[__name__]) + inspect.getsource(defaults)
-    key = hashlib.sha256(f"{source_hash()}{items}{bench_source}".encode()).hexdigest()[:16]
-    rows: list[dict[str, Any]] = []
-    for name in names:
-        kept = args.resume / f"{name}-{key}.json" if args.resume else None
-        if kept is not None and kept.is_file():
-            rows += json.loads(kept.read_text())
-            continue
-        found = measure(name, checkpoints, items)
-        rows += found
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(found))
+    rows = [row for flow in ([args.flow] if args.flow else FLOWS) for name in names
+            for row in measure(name, flow, checkpoints, items, args.resume)]
     _summary(rows)
     publish("coverage", _claims(rows), rows, args.out)
 

@@ -1,7 +1,8 @@
 """How long an export takes: edgekit with verification beside the tools' documented default flows, in one run.
 
 MobileNetV2 1.0 224, int8 static, 32 calibration inputs. Every flow runs in a fresh process; wall seconds and peak
-resident memory, summed over its live processes, are medians of three.
+memory are medians of three. Memory is summed over a flow's live processes with pages that they share counted once
+(proportional set size); the resident sizes, which count them in each, are in the rows.
 """
 
 from __future__ import annotations
@@ -32,30 +33,35 @@ budget: {{size_mb: {size}}}
 FORMATS = ("tflite", "executorch", "onnx")
 
 
-def watch(command: list[str], env: dict[str, str], log: Path) -> tuple[float, int, int]:
-    """Runs a command: (wall seconds, peak bytes over it and its children, exit status)."""
-    began, peak = time.monotonic(), 0
+def _bytes(process: psutil.Process) -> tuple[int, int]:
+    """Proportional and resident set size: the first shares out pages that several processes map."""
+    try:
+        info = process.memory_full_info()
+    except psutil.Error:
+        return 0, 0
+    return info.pss, info.rss
+
+
+def watch(command: list[str], env: dict[str, str], log: Path) -> dict[str, Any]:
+    """Runs a command: wall seconds, peak memory over it and its children, exit status."""
+    began, peak, peak_rss = time.monotonic(), 0, 0
     with log.open("ab") as file:
         process = psutil.Popen(command, env=env, stdout=file, stderr=file, cwd=HERE)
         ended = threading.Event()
 
         def sample() -> None:
-            nonlocal peak
-            while not ended.wait(0.1):
-                total = 0
-                for member in [process, *_children(process)]:
-                    try:
-                        total += member.memory_info().rss
-                    except psutil.NoSuchProcess:
-                        continue
-                peak = max(peak, total)
+            nonlocal peak, peak_rss
+            while not ended.wait(0.2):
+                found = [_bytes(member) for member in [process, *_children(process)]]
+                peak = max(peak, sum(pss for pss, _ in found))
+                peak_rss = max(peak_rss, sum(rss for _, rss in found))
 
         thread = threading.Thread(target=sample)
         thread.start()
         status = process.wait()
         ended.set()
         thread.join()
-    return time.monotonic() - began, peak, status
+    return {"seconds": time.monotonic() - began, "peak_bytes": peak, "peak_rss_bytes": peak_rss, "status": status}
 
 
 def _children(process: psutil.Popen) -> list[psutil.Process]:
@@ -65,31 +71,28 @@ def _children(process: psutil.Popen) -> list[psutil.Process]:
         return []
 
 
-def default_flow(fmt: str, folder: Path) -> tuple[list[str], Path]:
-    """The command of a default flow, and the artifact it writes."""
-    artifact = folder / f"default.{fmt}"
-    return [sys.executable, str(HERE / "export_defaults.py"), fmt, str(artifact)], artifact
+def default_flow(fmt: str, folder: Path, weights: Path) -> list[str]:
+    return [sys.executable, str(HERE / "export_defaults.py"), str(weights), fmt, str(folder / f"default.{fmt}")]
 
 
-def edgekit_flow(formats: tuple[str, ...], folder: Path, size: float = 9.0) -> list[str]:
+def edgekit_flow(formats: tuple[str, ...], folder: Path, weights: Path, size: float = 9.0) -> list[str]:
     recipe = folder / f"recipe-{size}.yaml"
     recipe.write_text(RECIPE.format(formats=", ".join(formats), size=size))
-    return [sys.executable, "-m", "edgekit", "export", str(HERE / "export_model.py"), "--recipe", str(recipe),
-            "-o", str(folder / "out")]
+    return [sys.executable, "-m", "edgekit", "export", str(HERE / "export_model.py"), "--weights", str(weights),
+            "--recipe", str(recipe), "-o", str(folder / "out")]
 
 
 def _run(name: str, command: list[str], cache: Path, log: Path) -> dict[str, Any]:
-    seconds, peak, status = watch(command, {**os.environ, "EDGEKIT_CACHE": str(cache)}, log)
-    note(f"{name}: {seconds:.1f} s, {peak / 1e6:.0f} MB, exit {status}")
-    if status not in (0, 1):
+    row = {"flow": name} | watch(command, {**os.environ, "EDGEKIT_CACHE": str(cache)}, log)
+    note(f"{name}: {row['seconds']:.1f} s, {row['peak_bytes'] / 1e6:.0f} MB, exit {row['status']}")
+    if row["status"] not in (0, 1):
         raise SystemExit(f"{name} failed: {log.read_text(errors='replace')[-2000:]}")
-    return {"flow": name, "seconds": seconds, "peak_bytes": peak}
+    return row
 
 
-def _sqnr(fmt: str, artifact: Path) -> float:
+def _sqnr(command: list[str]) -> float:
     """SQNR of a default flow's artifact, by the same inputs that edgekit's report uses."""
-    out = subprocess.run([sys.executable, str(HERE / "export_defaults.py"), "sqnr", fmt, str(artifact)],
-                         capture_output=True, text=True, check=True, cwd=HERE)
+    out = subprocess.run([*command, "sqnr"], capture_output=True, text=True, check=True, cwd=HERE)
     return float(out.stdout.strip().splitlines()[-1])
 
 
@@ -97,24 +100,29 @@ def once(folder: Path, quick: bool) -> list[dict[str, Any]]:
     """One round of every flow, each from a cold cache."""
     log, rows = folder / "log.txt", []
     formats = ("onnx",) if quick else FORMATS
+    weights = folder / "weights.safetensors"
+    subprocess.run([sys.executable, str(HERE / "export_model.py"), str(weights)], check=True)
     for fmt in formats:
-        command, artifact = default_flow(fmt, folder)
-        rows.append(_run(f"default {fmt}", command, folder / "none", log) | {"sqnr_db": _sqnr(fmt, artifact)})
+        command = default_flow(fmt, folder, weights)
+        rows.append(_run(f"default {fmt}", command, folder / "none", log) | {"sqnr_db": _sqnr(command)})
     for fmt in formats:
         single = folder / f"one-{fmt}"
         single.mkdir()
-        row = _run(f"edgekit {fmt}", edgekit_flow((fmt,), single), single / "cache", log)
+        row = _run(f"edgekit {fmt}", edgekit_flow((fmt,), single, weights), single / "cache", log)
         report = json.loads((single / "out" / "report.json").read_text())
         rows.append(row | {"sqnr_db": report["artifacts"][0]["fidelity"]["sqnr_db"], "stages": report["stages"]})
-    rows.append(_run("edgekit all", edgekit_flow(formats, folder), folder / "cache", log))
-    rows.append(_run("edgekit all, budget changed", edgekit_flow(formats, folder, size=8.0), folder / "cache", log))
+    for name, size in (("edgekit all", 9.0), ("edgekit all, budget changed", 8.0)):
+        row = _run(name, edgekit_flow(formats, folder, weights, size), folder / "cache", log)
+        rows.append(row | {"stages": json.loads((folder / "out" / "report.json").read_text())["stages"]})
     return rows
 
 
 def main() -> None:
-    args = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
     rounds: list[list[dict[str, Any]]] = []
-    for _ in range(1 if args.quick else 3):
+    for _ in range(1 if args.quick else args.rounds):
         with tempfile.TemporaryDirectory(prefix="bench-export-") as folder:
             rounds.append(once(Path(folder), args.quick))
     rows = [{**same[0], "seconds": statistics.median(r["seconds"] for r in same),

@@ -1,4 +1,4 @@
-"""The tools' default int8 flows on ``export_model.py``, one a process: ``FORMAT FILE``, or ``sqnr FORMAT FILE``."""
+"""The tools' default int8 flows on ``export_model.py``, one a process: ``WEIGHTS FORMAT FILE [sqnr]``."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ import export_model
 import numpy as np
 import torch
 from coverage import defaults
+from safetensors.torch import load_file
 
 
-def _parts() -> tuple[torch.nn.Module, tuple[torch.Tensor, ...], list[tuple[torch.Tensor, ...]]]:
-    samples = [(t,) for t in export_model.calibration()]
-    return export_model.load(), (export_model.example_inputs(),), samples[:export_model.CALIBRATION]
+def _module(weights: str) -> torch.nn.Module:
+    module = export_model.load()
+    module.load_state_dict(load_file(weights))
+    return module
 
 
-def export(fmt: str, out: Path) -> None:
-    defaults.FLOWS[fmt](*_parts(), True, out)
+def export(weights: str, fmt: str, out: Path) -> None:
+    samples = [(t,) for t in export_model.calibration()][:export_model.CALIBRATION]
+    defaults.FLOWS[fmt](_module(weights), (export_model.example_inputs(),), samples, True, out)
 
 
-def sqnr(fmt: str, artifact: Path) -> float:
+def sqnr(weights: str, fmt: str, artifact: Path) -> float:
     """dB over the calibration samples that were not calibrated on, as edgekit's report takes them."""
     from edgekit.verify.compare import compare
-    module, _, _ = _parts()
+    module = _module(weights)
     inputs = list(export_model.calibration())[export_model.CALIBRATION:]
     with torch.inference_mode():
         reference = [[module(x).numpy()] for x in inputs]
@@ -33,7 +36,8 @@ def sqnr(fmt: str, artifact: Path) -> float:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "sqnr":
-        print(sqnr(sys.argv[2], Path(sys.argv[3])))
+    given = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    if "sqnr" in sys.argv[4:]:
+        print(sqnr(*given))
     else:
-        export(sys.argv[1], Path(sys.argv[2]))
+        export(*given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,9 +99,12 @@ def verify(artifact: Path, workload: str, *, weights: Path | None = None, inputs
     from edgekit.pipeline.verify import verify_artifact
     if reference not in (None, "tensorflow"):
         raise UsageError("reference-unknown", f"unknown reference {reference!r}", next="use: tensorflow")
-    floor = min_sqnr_db if min_sqnr_db is not None else _published_floor(artifact)
-    return verify_artifact(artifact_format(artifact), artifact, workload, weights=weights, inputs=inputs,
-                           layers=layers, reference=reference, floor_db=floor)
+    name = artifact_format(artifact)
+    if reference and name != "tflite":
+        raise UsageError("reference-format", f"{reference} reads .tflite files only", where=str(artifact),
+                         next="leave --reference away for other formats")
+    return verify_artifact(name, artifact, workload, weights=weights, inputs=inputs, layers=layers,
+                           reference=reference, floor_db=min_sqnr_db)
 
 
 def artifact_format(artifact: Path) -> str:
@@ -115,18 +117,3 @@ def artifact_format(artifact: Path) -> str:
         raise UsageError("artifact-unknown", f"{artifact.name} is of no known format",
                          cause=f"known endings: {', '.join(suffixes)}", next="give an exported artifact's path")
     return suffixes[artifact.suffix]
-
-
-def _published_floor(artifact: Path) -> float | None:
-    """The floor that the report beside ``artifact`` was held to, where it describes this very file."""
-    report = artifact.parent / "report.json"
-    if not report.is_file():
-        return None
-    try:
-        stored = json.loads(report.read_text())
-        if any(a["artifact"]["path"] == artifact.name for a in stored["artifacts"]):
-            return float(stored["recipe"]["fidelity"]["min_sqnr_db"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError("report-malformed", f"{report} is not edgekit's report", cause=str(error),
-                         next="give --min-sqnr-db, or move the artifact elsewhere") from error
-    return None

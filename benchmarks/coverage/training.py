@@ -16,7 +16,7 @@ from coverage.zoo import ZOO
 BATCH = 48
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
     """Hash of the definitions, the task's data code, the schedule and torch's version."""
     network = ZOO[name]
     sources = "".join(inspect.getsource(m) for m in (hub, tasks, vision))
@@ -35,7 +35,7 @@ def trained(name: str, folder: Path) -> nn.Module:
     network, task = ZOO[name], ZOO[name].task()
     torch.manual_seed(0)
     module = network.build()
-    file = folder / f"{name}-{_key(name)}.safetensors"
+    file = folder / f"{name}-{key(name)}.safetensors"
     if file.is_file():
         module.load_state_dict(load_file(file), strict=False)
         return module.eval()

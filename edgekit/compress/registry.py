@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from edgekit.errors import EnvironmentProblem, UsageError
+from edgekit.plugins import Plugins
 
 if TYPE_CHECKING:
     from edgekit.contracts import CompressPass
 
-__all__ = ["BUILT_IN", "ENTRY_POINTS", "get_pass", "pass_names"]
+__all__ = ["PASSES", "get_pass"]
 
-ENTRY_POINTS = "edgekit.compress"
-
-# name -> "module:Class"; imported only when asked for
-BUILT_IN = {
+PASSES = Plugins("edgekit.compress", "compression pass", {
     "structured": "edgekit.compress.structured:StructuredPruning",
     "unstructured": "edgekit.compress.unstructured:UnstructuredPruning",
-}
-
-
-@cache
-def _table() -> dict[str, str]:
-    """All passes as name -> "module:Class". Raises EnvironmentProblem where two packages claim one name."""
-    table = dict(BUILT_IN)
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name in table:
-            owner = point.dist.name if point.dist else point.value
-            raise EnvironmentProblem(
-                "plugin-duplicate",
-                f"two compression passes are called {point.name!r}: {table[point.name]} and {point.value}",
-                cause=f"the package {owner} registers a name in {ENTRY_POINTS!r} that is taken",
-                next=f"uninstall {owner}, or have it choose another name")
-        table[point.name] = point.value
-    return table
-
-
-def pass_names() -> tuple[str, ...]:
-    """Names of all passes, the built-in ones first."""
-    return tuple(_table())
+}, unknown="compress-unknown")
 
 
 def get_pass(name: str) -> CompressPass:
     """The pass called ``name``. Raises UsageError for an unknown one, naming the nearest."""
-    target = _table().get(name)
-    if target is None:
-        near = difflib.get_close_matches(name, _table(), n=1)
-        raise UsageError("compress-unknown", f"unknown compression pass {name!r}",
-                         cause=f"known are {', '.join(_table())}",
-                         next=f"did you mean {near[0]!r}?" if near else "choose one of the known passes")
-    module, _, attribute = target.partition(":")
-    found: CompressPass = getattr(import_module(module), attribute)()
+    found: CompressPass = PASSES.get(name)
     return found

@@ -12,6 +12,7 @@ from edgekit.devices.catalogue import get_device
 from edgekit.errors import EdgekitError
 from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import budget_lines
+from edgekit.pipeline.memory import give_back
 from edgekit.pipeline.prepare import Prepared, prepare
 from edgekit.pipeline.produce import Produced, Widening, produce
 from edgekit.pipeline.publish import Staging
@@ -64,11 +65,11 @@ def _status(report_lines: list[Any], failed: list[tuple[str, EdgekitError]]) -> 
 
 def _workload_facts(request: ExportRequest, prepared: Prepared) -> dict[str, Any]:
     workload = prepared.workload
-    return {"name": workload.name, "source": request.workload, "hash": prepared.program_hash,
+    return {"name": workload.name, "source": request.workload, "hash": prepared.captured.hash,
             "parameters": sum(p.numel() for p in workload.module.parameters()),
             "inputs": [{"name": n, "shape": list(t.shape), "dtype": str(t.dtype).removeprefix("torch.")}
-                       for n, t in zip(prepared.program.input_names, prepared.program.example, strict=True)],
-            "outputs": list(prepared.program.output_names), "labels": workload.labels,
+                       for n, t in zip(workload.input_names, workload.example, strict=True)],
+            "outputs": list(workload.output_names), "labels": workload.labels,
             "preprocess": workload.preprocess,
             "metric": vars(workload.metric) | {"float": prepared.reference.metric} if workload.metric else None}
 
@@ -85,6 +86,7 @@ def export(request: ExportRequest, run: Run) -> ExportReport:
         for name in cells:
             get_format(name).runtime()  # a missing package is said before any work
         prepared = prepare(run, request)
+        give_back()
         made, failed = _produce_all(run, request, prepared, cells)
         if not made:
             raise failed[0][1]
@@ -99,9 +101,9 @@ def export(request: ExportRequest, run: Run) -> ExportReport:
             failures=tuple(FormatFailure(format=name, error=error.document()) for name, error in failed),
             stages=tuple(run.records), budget=tuple(lines),
             tools={k: v for name in cells for k, v in get_format(name).tools().items()} | run.tools(),
-            warnings=(*request.warnings, *prepared.workload.warnings), exit_status=_status(lines, failed))
+            warnings=tuple(prepared.workload.warnings), exit_status=_status(lines, failed))
         (staging.folder / "report.json").write_text(document(report))
         (staging.folder / "report.html").write_text(render(report))
         staging.publish(log=run.log, tools=report.tools, recipe=report.recipe,
-                        workload_hash=prepared.program_hash)
+                        workload_hash=prepared.captured.hash)
     return report

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from edgekit.pipeline.isolation import Limits, run_isolated
+from edgekit.pipeline.noise import new_log
 from edgekit.types.graph import OpGraph
 
 __all__ = ["graph_task", "read_graph"]
@@ -19,7 +19,5 @@ def graph_task(format_name: str, path: Path) -> OpGraph:
 
 def read_graph(format_name: str, path: Path) -> OpGraph:
     """The artifact's OpGraph. Raises ConversionError for a file that is malformed."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-        outcome = run_isolated("edgekit.pipeline.inspect:graph_task", {"format_name": format_name, "path": path},
-                               name=f"Reading {path.name}", limits=Limits(seconds=300), log=Path(folder) / "log.txt")
-    return outcome.value
+    return run_isolated("edgekit.pipeline.inspect:graph_task", {"format_name": format_name, "path": path},
+                        name=f"Reading {path.name}", limits=Limits(seconds=300), log=new_log()).value

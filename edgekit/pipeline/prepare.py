@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from edgekit.compress.registry import get_pass
 from edgekit.compress.state import restore_state, save_state
-from edgekit.contracts import Inputs, IoSpec, Program, QuantPlan, Workload
+from edgekit.contracts import FloatRule, Inputs, IoSpec, Program, QuantPlan, Workload
 from edgekit.pipeline.request import ExportRequest
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.tasks import save_calibration
 from edgekit.quantize.policy import default_rules
 from edgekit.quantize.rules import resolve_keep_float
+from edgekit.recipe.schema import Quantize
 from edgekit.types.report import PassReport
+from edgekit.types.scheme import SCHEMES
 from edgekit.verify.fidelity import Reference, float_reference
 from edgekit.workload.calibration import calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
-from edgekit.workload.hashing import calibration_hash, module_hash, program_hash
+from edgekit.workload.hashing import calibration_hash, program_hash
+from edgekit.workload.identity import identity
 from edgekit.workload.load import load_workload
-from edgekit.workload.program_io import save_program
+from edgekit.workload.program_io import load_program, save_program
 
 __all__ = ["Prepared", "prepare"]
 
 
 @dataclass
+class Captured:
+    """The program on disk, as child processes read it; ``program`` reads it here when somebody asks."""
+
+    folder: Path
+    hash: str
+
+    @cached_property
+    def program(self) -> Program:
+        return load_program(self.folder)
+
+
+@dataclass
 class Prepared:
-    """What the formats share. ``program_folder`` and ``calibration_file`` are the same on disk, for child processes."""
+    """What the formats share. ``calibration_file`` holds the plan's inputs on disk, for child processes."""
 
     workload: Workload
-    program: Program
-    program_folder: Path
-    program_hash: str
+    captured: Captured
     plan: QuantPlan
     calibration_file: Path | None
     calibration_hash: str | None
@@ -45,8 +60,9 @@ def _compress(run: Run, workload: Workload, name: str, settings: dict[str, Any])
     compress_pass = get_pass(name)
     parsed = compress_pass.settings(**settings)
     compress_pass.requires(workload, parsed)
-    key = run.cache_key(f"compress:{name}", {"module": module_hash(workload.module, workload.example)},
-                        parsed.model_dump(mode="json"))
+    facts = identity(workload)
+    key = None if facts is None else run.cache_key(
+        f"compress:{name}", facts | {"first training batch": _first_batch(workload)}, parsed.model_dump(mode="json"))
 
     def make(folder: Path) -> None:
         result = compress_pass.run(workload, parsed)
@@ -57,6 +73,49 @@ def _compress(run: Run, workload: Workload, name: str, settings: dict[str, Any])
         folder = stage.cached(key, make)
         workload.module, changed = restore_state(workload.module, folder / "module.safetensors")
     return PassReport(name=name, settings=parsed.model_dump(mode="json"), changed=changed)
+
+
+def _first_batch(workload: Workload) -> str:
+    """Hash of the first batch that passes fine-tune on: files that ``train_data()`` reads are in no other hash."""
+    batch = next(iter(workload.train_data()), None) if workload.train_data else None
+    return "" if batch is None else calibration_hash([batch[0]])
+
+
+def _capture(run: Run, workload: Workload) -> Captured:
+    """The captured program; from the cache where the workload is the same."""
+    facts = identity(workload)
+    made: list[Program] = []
+
+    def make(folder: Path) -> None:
+        known = len(workload.warnings)
+        made.append(program := capture(workload))
+        save_program(program, folder)
+        notes = {"hash": program_hash(program), "warnings": workload.warnings[known:]}
+        (folder / "capture.json").write_text(json.dumps(notes), encoding="utf-8")
+        del workload.warnings[known:]
+
+    with run.stage("capture") as stage:
+        folder = stage.cached(None if facts is None else run.cache_key("capture", facts, None), make)
+        notes = json.loads((folder / "capture.json").read_text(encoding="utf-8"))
+        workload.warnings += notes["warnings"]
+    captured = Captured(folder, notes["hash"])
+    if made:
+        captured.program = made[0]
+    return captured
+
+
+def _rules(run: Run, captured: Captured, quantize: Quantize) -> tuple[FloatRule, ...]:
+    """What stays float from the start: by the scheme's own rules and by the recipe."""
+    key = run.cache_key("plan", {"program": captured.hash}, [quantize.scheme, quantize.keep_float])
+
+    def make(folder: Path) -> None:
+        program = captured.program
+        rules = (*default_rules(program, SCHEMES[quantize.scheme]), *resolve_keep_float(quantize.keep_float, program))
+        (folder / "rules.json").write_text(json.dumps([vars(r) for r in rules]), encoding="utf-8")
+
+    with run.stage("plan") as stage:
+        text = (stage.cached(key, make) / "rules.json").read_text(encoding="utf-8")
+    return tuple(FloatRule(**r) for r in json.loads(text))
 
 
 def _calibrate(run: Run, request: ExportRequest, workload: Workload) -> tuple[Inputs, ...]:
@@ -74,20 +133,14 @@ def prepare(run: Run, request: ExportRequest) -> Prepared:
         workload = load_workload(request.workload, request.weights)
     passes = tuple(_compress(run, workload, p.name, dict(p.settings)) for p in recipe.compress)
     calibration = _calibrate(run, request, workload)
-    with run.stage("capture"):
-        program = capture(workload)
-        folder = run.work / "program"
-        save_program(program, folder)
-        digest = program_hash(program)
+    captured = _capture(run, workload)
     plan = QuantPlan(
         scheme=request.scheme, observer=recipe.quantize.observer, calibration=calibration,
-        keep_float=(*default_rules(program, request.scheme),
-                    *resolve_keep_float(recipe.quantize.keep_float, program)),
-        io=IoSpec(recipe.io.dtype, recipe.io.layout))
+        keep_float=_rules(run, captured, recipe.quantize), io=IoSpec(recipe.io.dtype, recipe.io.layout))
     with run.stage("reference"):
         inputs, source = fidelity_inputs(workload, recipe.fidelity.min_inputs, len(calibration),
                                          request.recipe.calibration_data)
         reference = float_reference(workload, inputs, source)
     saved = save_calibration(calibration, run.work / "calibration.pt") if calibration else None
-    return Prepared(workload, program, folder, digest, plan, saved,
-                    calibration_hash(calibration) if calibration else None, reference, passes)
+    return Prepared(workload, captured, plan, saved, calibration_hash(calibration) if calibration else None,
+                    reference, passes)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from edgekit.contracts import FloatRule, QuantPlan
+from edgekit.contracts import FloatRule, QuantPlan, Session
 from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import metric_drop
 from edgekit.pipeline.isolation import Limits, run_isolated
 from edgekit.pipeline.prepare import Prepared
 from edgekit.pipeline.remote_session import RemoteSession
+from edgekit.pipeline.replay import Recorder, Replay
 from edgekit.pipeline.request import ExportRequest
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.tasks import EXPORT, export_kwargs
@@ -56,7 +57,7 @@ class Widening:
     def _simulated_db(self) -> float:
         """What the plan reaches in simulation, nothing widened."""
         p = self._prepared
-        run = simulate(p.program, p.plan)
+        run = simulate(p.captured.program, p.plan)
         outputs = [[o.numpy() for o in run(one)] for one in p.reference.inputs]
         found = compare(p.reference.outputs, outputs).sqnr_db
         return float("inf") if found is None else found
@@ -69,7 +70,7 @@ class Widening:
         with self._lock:
             if missing_db not in self._known:
                 p = self._prepared
-                self._known[missing_db] = choose(p.program, p.plan, p.reference.inputs,
+                self._known[missing_db] = choose(p.captured.program, p.plan, p.reference.inputs,
                                                  self._simulated_db + missing_db, max_share=self._max_share)
             return self._known[missing_db]
 
@@ -78,14 +79,14 @@ def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, pla
             stage_name: str) -> tuple[Path, Artifact, OpGraph]:
     fmt = get_format(name)
     key = run.cache_key(
-        f"export:{name}", {"program": prepared.program_hash, "calibration": prepared.calibration_hash or ""},
+        f"export:{name}", {"program": prepared.captured.hash, "calibration": prepared.calibration_hash or ""},
         {"scheme": plan.scheme.model_dump(), "observer": plan.observer, "io": vars(plan.io),
          "keep_float": [vars(r) for r in plan.keep_float], "options": dict(plan.options)}, dict(fmt.tools()))
 
     with run.stage(stage_name) as stage:
         def make(folder: Path) -> None:
             outcome = run_isolated(
-                EXPORT, export_kwargs(name, prepared.program_folder, plan, prepared.calibration_file,
+                EXPORT, export_kwargs(name, prepared.captured.folder, plan, prepared.calibration_file,
                                       folder / f"model{fmt.suffix}", run.work / "scratch" / name),
                 name=f"{name} export", limits=Limits(request.child_seconds, request.child_memory_bytes), log=run.log,
                 env=run.child_env)
@@ -100,12 +101,30 @@ def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, pla
             OpGraph.model_validate_json((folder / "graph.json").read_text()))
 
 
-def _verify(run: Run, prepared: Prepared, name: str, path: Path) -> tuple[Fidelity, tuple[Vector, ...]]:
-    with run.stage(f"verify:{name}") as stage, _loaded(run, name, path) as session:
+def _verify(run: Run, prepared: Prepared, name: str, path: Path, artifact: Artifact
+            ) -> tuple[Fidelity, tuple[Vector, ...]]:
+    """Distances, metric and golden vectors, from the runtime's answers of now or of an earlier run of this file."""
+    found: list[tuple[Fidelity, tuple[Vector, ...]]] = []
+
+    def measure(session: Session) -> None:
         fidelity = measure_fidelity(prepared.workload, session, prepared.reference, lock=run.user_code)
-        vectors = record_golden(session, prepared.reference)
-        stage.peak(session.peak_rss_bytes)
-        return fidelity, vectors
+        found.append((fidelity, record_golden(session, prepared.reference)))
+
+    with run.stage(f"verify:{name}") as stage:
+        def make(folder: Path) -> None:
+            with _loaded(run, name, path) as session:
+                recorder = Recorder(session)
+                measure(recorder)
+                recorder.save(folder)
+                stage.peak(session.peak_rss_bytes)
+
+        key = run.cache_key(f"verify:{name}", {"artifact": artifact.sha256}, artifact.runtime,
+                            dict(get_format(name).tools()))
+        folder = stage.cached(key, make)
+        if not found:
+            with Replay(folder, lambda: _loaded(run, name, path)) as session:
+                measure(session)
+    return found[0]
 
 
 def _loaded(run: Run, name: str, path: Path) -> RemoteSession:
@@ -138,9 +157,10 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
     """
     plan = replace(prepared.plan, options=_options(request, name))
     path, artifact, graph = _export(run, request, prepared, name, plan, f"export:{name}")
-    fidelity, vectors = _verify(run, prepared, name, path)
+    fidelity, vectors = _verify(run, prepared, name, path, artifact)
     widen = request.recipe.recipe.fidelity.widen == "auto" and request.scheme.quantized
     floor = request.recipe.recipe.fidelity.min_sqnr_db
+    notes: list[str] = []
     first_floor_gap = 0.0 if fidelity.sqnr_db is None else floor - fidelity.sqnr_db
     for step in WIDEN_STEPS_DB if widen else ():
         if not _low(request, fidelity):
@@ -151,8 +171,12 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
         if not rules or set(rules) <= set(plan.keep_float):
             continue
         wider = replace(plan, keep_float=(*prepared.plan.keep_float, *rules))
-        attempt = _export(run, request, prepared, name, wider, f"widen:{name}")
-        again = _verify(run, prepared, name, attempt[0])
+        try:
+            attempt = _export(run, request, prepared, name, wider, f"widen:{name}")
+            again = _verify(run, prepared, name, *attempt[:2])
+        except ConversionError as error:  # the artifact at hand stands
+            notes.append(f"keeping more operators float failed: {error.message}")
+            continue
         if _better(again[0], fidelity):
             (path, artifact, graph), (fidelity, vectors), plan = attempt, again, wider
     problems = prove(graph, artifact, plan, cell)
@@ -161,8 +185,8 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
             "not-as-asked", f"{name}: {len(problems)} weights or operators are not {request.scheme.name}",
             where=str(prepared.workload.source), cause="; ".join(problems[:5]),
             next="name the layers under quantize.keep_float if they should stay float, or report the model")
-    report = ArtifactReport(artifact=artifact.model_copy(update={"path": path.name}), fidelity=fidelity)
-    return Produced(path, report, vectors)
+    described = artifact.model_copy(update={"path": path.name, "notes": (*artifact.notes, *notes)})
+    return Produced(path, ArtifactReport(artifact=described, fidelity=fidelity), vectors)
 
 
 def _better(new: Fidelity, old: Fidelity) -> bool:

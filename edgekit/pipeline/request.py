@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,6 @@ class ExportRequest:
     jobs: int = 2
     child_seconds: float = 1800.0
     child_memory_bytes: int | None = None
-    warnings: list[str] = field(default_factory=list)
 
     @property
     def format_names(self) -> tuple[str, ...]:
@@ -68,9 +67,9 @@ def check_support(request: ExportRequest) -> dict[str, SchemeSupport]:
 def plan_document(request: ExportRequest) -> dict[str, Any]:
     """The resolved plan that ``--dry-run`` prints: nothing is loaded, nothing is written."""
     cells, recipe = check_support(request), request.recipe.recipe
-    stages = ["load", *(f"compress:{p.name}" for p in recipe.compress), "capture"]
+    stages = ["load", *(f"compress:{p.name}" for p in recipe.compress)]
     stages += ["calibrate"] if request.scheme.needs_calibration else []
-    stages += ["reference", *(f"{step}:{name}" for name in cells for step in ("export", "verify")), "publish"]
+    stages += ["capture", "plan", "reference", *(f"{step}:{name}" for name in cells for step in ("export", "verify")), "publish"]
     return {
         "workload": request.workload, "recipe": recipe.model_dump(mode="json"), "recipe_path": str(request.recipe.path),
         "device": request.device_id, "out": str(request.out), "scheme": request.scheme.model_dump(),

@@ -25,13 +25,20 @@ __all__ = ["Run", "Stage"]
 class Stage:
     """A running stage: takes results from the cache, and notes the peak memory of the child that did the work."""
 
-    def __init__(self, cache: StageCache) -> None:
-        self._cache = cache
+    def __init__(self, cache: StageCache, work: Path) -> None:
+        self._cache, self._work = cache, work
         self.was_cached = False
         self.peak_bytes = 0
 
-    def cached(self, key: CacheKey, make: Callable[[Path], None]) -> Path:
-        """The folder that ``make`` fills for ``key``, now or earlier. Its files are the cache's: copy, never change."""
+    def cached(self, key: CacheKey | None, make: Callable[[Path], None]) -> Path:
+        """The folder that ``make`` fills for ``key``, now or earlier. Its files are the cache's: copy, never change.
+
+        Without a key, what decides the result cannot be told: it is made in the run's own folder.
+        """
+        if key is None:
+            folder = Path(tempfile.mkdtemp(dir=self._work))
+            make(folder)
+            return folder
         entry = self._cache.fetch(key, make)
         self.was_cached = entry.hit
         return entry.folder
@@ -84,7 +91,7 @@ class Run:
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         """Times and records what runs inside; told to the progress display."""
-        stage, began = Stage(self._cache), time.monotonic()
+        stage, began = Stage(self._cache, self.work), time.monotonic()
         self._progress.started(name)
         try:
             yield stage

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +10,10 @@ import numpy as np
 from edgekit.contracts import Inputs, QuantPlan, Session, Workload
 from edgekit.errors import EdgekitError
 from edgekit.pipeline.isolation import Limits, run_isolated
+from edgekit.pipeline.noise import new_log
+from edgekit.pipeline.published import Published, published
 from edgekit.pipeline.remote_session import RemoteSession
 from edgekit.quantize import simulate
-from edgekit.types.graph import Source
-from edgekit.types.scheme import SCHEMES, Scheme
 from edgekit.types.verification import LayerError, Verification
 from edgekit.verify.fidelity import float_reference, measure_fidelity
 from edgekit.verify.layers import first_drop, layer_errors
@@ -32,54 +29,43 @@ DEFAULT_FLOOR_DB = 15.0
 
 
 def _layers(workload: Workload, inputs: Sequence[Inputs], session: Session, arrays: list[np.ndarray],
-            path: Path) -> tuple[tuple[LayerError, ...], str]:
+            path: Path, beside: Published | None) -> tuple[tuple[LayerError, ...], str]:
     """Per-layer errors and whose they are: the artifact's own, or simulated where its runtime shows no layers."""
     program = capture(workload)
     try:
         return tuple(layer_errors(program, inputs[0], session.layers(arrays))), path.name
     except EdgekitError as error:
-        scheme = _published_scheme(path) if error.code == "layers-unavailable" else None
-        if scheme is None:
+        if error.code != "layers-unavailable" or beside is None:
             raise
+        scheme = beside.scheme
     calibration = calibration_inputs(workload, data=None, samples=len(inputs)) if scheme.needs_calibration else ()
     simulated = simulate.layer_errors(program, QuantPlan(scheme, calibration=calibration), inputs)
-    return tuple(LayerError(index=i, name=e.node, kind=e.kind, source=e.source or Source(module=""),
-                            sqnr_db=e.sqnr_db if math.isfinite(e.sqnr_db) else None)
-                 for i, e in enumerate(simulated)), f"{scheme.name} in simulation ({path.name}'s runtime shows none)"
-
-
-def _published_scheme(path: Path) -> Scheme | None:
-    """The scheme that the report beside an artifact names; None without a report."""
-    report = path.parent / "report.json"
-    if not report.is_file():
-        return None
-    return SCHEMES.get(json.loads(report.read_text()).get("recipe", {}).get("quantize", {}).get("scheme", ""))
+    return tuple(simulated), f"{scheme.name} in simulation ({path.name}'s runtime shows none)"
 
 
 def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights: Path | None, inputs: int,
                     layers: bool, reference: str | None, floor_db: float | None) -> Verification:
     """See :func:`edgekit.api.verify`."""
+    beside = published(path)
+    if floor_db is None and beside is not None:
+        floor_db = beside.floor_db
     workload = load_workload(workload_ref, weights)
     chosen, text = fidelity_inputs(workload, inputs, 0)
     found: tuple[LayerError, ...] | None = None
     owner: str | None = None
-    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
-        log = Path(folder) / "log.txt"
-        floats = float_reference(workload, chosen, text)
-        with RemoteSession(format_name, path, log=log) as session:
-            fidelity = measure_fidelity(workload, session, floats)
-            arrays = [to_artifact(v.numpy(), s) for v, s in zip(chosen[0], session.inputs, strict=True)]
-            if layers:
-                found, owner = _layers(workload, chosen, session, arrays, path)
-            outputs = session.run(arrays) if reference else []
-        second = None
-        if reference:
-            if format_name != "tflite":
-                raise EdgekitError("reference-format", f"{reference} reads .tflite files only",
-                                   where=str(path), next="leave --reference away for other formats")
-            second = run_isolated("edgekit.formats.tflite.reference:compare_outputs",
-                                  {"path": path, "inputs": arrays, "outputs": outputs},
-                                  name="TensorFlow's interpreter", limits=Limits(seconds=600), log=log).value
+    log = new_log()
+    floats = float_reference(workload, chosen, text)
+    with RemoteSession(format_name, path, log=log) as session:
+        fidelity = measure_fidelity(workload, session, floats)
+        arrays = [to_artifact(v.numpy(), s) for v, s in zip(chosen[0], session.inputs, strict=True)]
+        if layers:
+            found, owner = _layers(workload, chosen, session, arrays, path, beside)
+        outputs = session.run(arrays) if reference else []
+    second = None
+    if reference:
+        second = run_isolated("edgekit.formats.tflite.reference:compare_outputs",
+                              {"path": path, "inputs": arrays, "outputs": outputs},
+                              name="TensorFlow's interpreter", limits=Limits(seconds=600), log=log).value
     met = None if floor_db is None else fidelity.sqnr_db is None or fidelity.sqnr_db >= floor_db
     return Verification(
         artifact=str(path), format=format_name, fidelity=fidelity, floor_db=floor_db, met=met, layers=found,

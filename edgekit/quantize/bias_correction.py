@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from edgekit.contracts import Program, QuantPlan
+from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.quantize.calibrate import Run
 from edgekit.quantize.kinds import op_name
 from edgekit.quantize.simulate import Simulator
@@ -25,8 +25,9 @@ from edgekit.quantize.wiring import WEIGHT_AXIS, Wiring
 
 __all__ = ["correct_biases"]
 
-# Inputs run side by side, so that each layer is corrected before the next one sees its output.
+# Inputs run side by side, so that each layer is corrected before the next one sees its output: as many as these allow.
 _MAX_INPUTS = 32
+_BYTES_BUDGET = 128 * 2**20
 # Position of the bias among a node's arguments.
 _BIAS_AT = {"batch_norm": 2}
 _MIN_VALUES = 64
@@ -76,7 +77,8 @@ def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[N
             plan: QuantPlan) -> dict[Node, torch.Tensor]:
     """Mean of float minus quantised output by channel of each layer, those before it corrected already."""
     wiring = simulator.wiring
-    inputs = plan.calibration[:_MAX_INPUTS]
+    room = _BYTES_BUDGET // (2 * max(_live_bytes(wiring, plan.calibration[0]), 1))
+    inputs = plan.calibration[:max(1, min(_MAX_INPUTS, room))]
     shifts: dict[Node, torch.Tensor] = {}
     raw: list[torch.Tensor] = []
 
@@ -94,17 +96,27 @@ def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[N
             run.step(node)
         if node not in layers:
             continue
-        errors = torch.stack([e.values[node] - value for e, value in zip(exact, raw, strict=True)])
+        shape = raw[0].shape
+        channel = len(shape) - 1 if wiring.kinds[node] == "linear" else 1
+        rest = [d for d in range(len(shape)) if d != channel]
+        means = [(e.values[node] - value).mean(rest) for e, value in zip(exact, raw, strict=True)]
+        if len(raw) * raw[0].numel() // shape[channel] >= _MIN_VALUES:
+            shifts[node] = _significant(torch.stack(means))
         raw.clear()
-        channel = errors.dim() - 1 if wiring.kinds[node] == "linear" else 2
-        rest = [d for d in range(errors.dim()) if d != channel]
-        if errors.numel() // errors.shape[channel] >= _MIN_VALUES:
-            shifts[node] = _significant(errors.mean([d for d in rest if d]))
-        shape = [-1 if d == channel - 1 else 1 for d in range(errors.dim() - 1)]
-        shift = shifts[node].reshape(shape) if node in shifts else 0.0
+        shift = shifts[node].reshape([-1 if d == channel else 1 for d in range(len(shape))]) if node in shifts else 0.0
         for run in rounded:
             run.values[node] = simulator.result(covered, node, run.values[node] + shift)
     return shifts
+
+
+def _live_bytes(wiring: Wiring, sample: Inputs) -> int:
+    """Most bytes of activations that one run holds at a time."""
+    run, most = Run(wiring, sample), 0
+    for node in wiring.nodes:
+        run.step(node)
+        most = max(most, sum(v.nbytes for n, v in run.values.items()
+                             if n.op == "call_function" and isinstance(v, torch.Tensor)))
+    return most
 
 
 def _significant(means: torch.Tensor) -> torch.Tensor:

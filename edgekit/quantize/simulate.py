@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,26 +18,15 @@ from edgekit.quantize.params import fake_quantize, fake_quantize_dynamic, fake_q
 from edgekit.quantize.rules import is_float
 from edgekit.quantize.wiring import DYNAMIC_KINDS, STATIC_KINDS, WEIGHT_AXIS, Wiring
 from edgekit.types.graph import Source
+from edgekit.types.verification import LayerError
 
-__all__ = ["LayerError", "Simulator", "first_drop", "layer_errors", "simulate"]
+__all__ = ["Simulator", "layer_errors", "simulate"]
 
 # Values a scale in int4 weights: what TFLite's and ExecuTorch's block kernels take.
 INT4_BLOCK = 32
+# What any error on a signal of zero stands for: far below any floor, and a number that JSON has.
+WORST_DB = -200.0
 _WEIGHT_BITS = {"int8": 8, "int4": 4}
-# A layer that loses this much against the worst layer before it is where an error starts.
-DROP_DB = 6.0
-# Ordinary int8 layers stay near this; nothing above it counts as a drop.
-_USUAL_DB = 30.0
-
-
-@dataclass(frozen=True)
-class LayerError:
-    """One node's quantised value against its float value; ``sqnr_db`` is infinite where they are equal."""
-
-    node: str
-    source: Source | None
-    kind: str
-    sqnr_db: float
 
 
 class Simulator:
@@ -142,17 +130,10 @@ def layer_errors(program: Program, plan: QuantPlan, inputs: Iterable[Inputs]) ->
         for node in shown:
             signal[node] += energy(exact[node])
             noise[node] += energy(exact[node] - rounded[node])
-    return [LayerError(n.name, wiring.source(n), wiring.kinds[n], sqnr_db(signal[n], noise[n])) for n in shown]
-
-
-def first_drop(errors: Iterable[LayerError]) -> LayerError | None:
-    """The first layer more than DROP_DB below the worst layer before it; None where the error only creeps in."""
-    worst = _USUAL_DB
-    for error in errors:
-        if error.sqnr_db < worst - DROP_DB:
-            return error
-        worst = min(worst, error.sqnr_db)
-    return None
+    ratios = [ratio_db(signal[n], noise[n]) for n in shown]
+    return [LayerError(index=i, name=n.name, kind=wiring.kinds[n], source=wiring.source(n) or Source(module=""),
+                       sqnr_db=None if db == math.inf else db)
+            for i, (n, db) in enumerate(zip(shown, ratios, strict=True))]
 
 
 def energy(values: torch.Tensor) -> float:
@@ -163,8 +144,8 @@ def energy(values: torch.Tensor) -> float:
     return float(torch.nan_to_num(values.double(), 0.0, 0.0, 0.0).square().sum())
 
 
-def sqnr_db(signal: float, noise: float) -> float:
-    """10 log10(signal / noise), both energies; infinite without noise, minus infinite without signal."""
+def ratio_db(signal: float, noise: float) -> float:
+    """10 log10(signal / noise), both energies; infinite without noise, ``WORST_DB`` without signal."""
     if noise == 0.0:
         return math.inf
-    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else WORST_DB

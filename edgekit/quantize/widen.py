@@ -13,7 +13,7 @@ from torch.fx import Node
 from edgekit.contracts import FloatRule, Inputs, Program, QuantPlan
 from edgekit.quantize.calibrate import evaluate
 from edgekit.quantize.rules import matches
-from edgekit.quantize.simulate import Simulator, energy, sqnr_db
+from edgekit.quantize.simulate import Simulator, energy, ratio_db
 
 __all__ = ["Candidate", "candidates", "choose"]
 
@@ -208,7 +208,7 @@ class _Probe:
         if removed not in self._noise:
             self._noise[removed] = sum(self._noise_of(base, exact, self.covered - removed, removed)
                                        for base, exact in self.samples)
-        return sqnr_db(self.signal, self._noise[removed])
+        return ratio_db(self.signal, self._noise[removed])
 
     def estimate(self, candidate: Candidate) -> Candidate:
         """The candidate with the gain that its own noise promises, were noises independent: first input only.

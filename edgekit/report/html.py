@@ -82,7 +82,7 @@ def _details(one: ArtifactReport) -> str:
             ("latency", "\n".join(map(facts.latency, one.latencies))),
             ("memory", "\n".join(map(facts.memory, one.memory))),
             ("kept float", "\n".join(facts.kept_float(a))), ("not delegated", "\n".join(facts.not_delegated(a))),
-            ("notes", "\n".join(a.notes)), ("problems", "\n".join(one.problems))]
+            ("notes", "\n".join(a.notes))]
     return _section(a.format, _table((), [[name, text] for name, text in rows if text]))
 
 

@@ -47,11 +47,10 @@ class PassReport(Data):
 
 
 class ArtifactReport(Data):
-    """An artifact with its proof: fidelity, what was asked against what it is, latencies and memory where known."""
+    """An artifact with its proof: fidelity, latencies and memory where known."""
 
     artifact: Artifact
     fidelity: Fidelity
-    problems: tuple[str, ...] = ()
     latencies: tuple[Latency, ...] = ()
     memory: tuple[Memory, ...] = ()
 

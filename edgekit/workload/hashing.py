@@ -1,20 +1,20 @@
-"""Hashes of what decides an artifact: the graph, the weights, the calibration inputs. Stable across processes."""
+"""Hashes of what decides an artifact: the program and the calibration inputs. Stable across processes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
 
 from edgekit.contracts import Inputs, Program
 
-__all__ = ["calibration_hash", "module_hash", "program_hash"]
+__all__ = ["add_tensor", "calibration_hash", "program_hash"]
 
 
-def _add_tensor(digest: Any, name: str, value: torch.Tensor) -> None:
+def add_tensor(digest: Any, name: str, value: torch.Tensor) -> None:
+    """Feeds a hashlib digest with a tensor's name, dtype, shape and values."""
     value = value.detach().cpu()
     digest.update(f"{name}:{value.dtype}:{list(value.shape)}".encode())
     if value.numel():
@@ -24,7 +24,7 @@ def _add_tensor(digest: Any, name: str, value: torch.Tensor) -> None:
 def _add_tensors(digest: Any, tensors: Mapping[str, Any]) -> None:
     for name in sorted(tensors):
         if isinstance(tensors[name], torch.Tensor):
-            _add_tensor(digest, name, tensors[name])
+            add_tensor(digest, name, tensors[name])
 
 
 def _graph_text(graph: torch.fx.Graph) -> str:
@@ -55,21 +55,5 @@ def calibration_hash(inputs: Iterable[Inputs]) -> str:
     digest = hashlib.sha256()
     for sample in inputs:
         for index, value in enumerate(sample):
-            _add_tensor(digest, str(index), value)
-    return digest.hexdigest()
-
-
-def module_hash(module: nn.Module, example: Sequence[torch.Tensor]) -> str:
-    """sha256 over a module's structure, weights and code, and the example inputs' shapes, in hex.
-
-    Cheaper than capturing it; two modules that compute the same may still differ.
-    """
-    digest = hashlib.sha256()
-    digest.update(repr(module).encode())
-    kinds = sorted({type(m) for m in module.modules()}, key=lambda k: k.__qualname__)
-    for kind in kinds:
-        code = getattr(kind.forward, "__code__", None)
-        digest.update(f"{kind.__module__}.{kind.__qualname__}".encode() + (code.co_code if code else b""))
-    _add_tensors(digest, module.state_dict())
-    digest.update(repr([(list(t.shape), str(t.dtype)) for t in example]).encode())
+            add_tensor(digest, str(index), value)
     return digest.hexdigest()

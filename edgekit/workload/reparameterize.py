@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgekit.contracts import Inputs
-from edgekit.workload.same import EQUAL_DB, probes, sqnr_db
+from edgekit.workload.same import EQUAL_DB, least_sqnr_db, probes
 
 __all__ = ["reparameterize"]
 
@@ -81,7 +81,7 @@ def reparameterize(module: nn.Module, example: Inputs, warnings: list[str]) -> n
         try:
             with torch.no_grad():
                 fused = _call(copy.deepcopy(module), order(paths))
-                ratio = sqnr_db(module, fused, samples)
+                ratio = least_sqnr_db(module, fused, samples)
         except Exception as error:  # noqa: BLE001 - the user's method may raise anything; said in the warning
             reasons.append(f"{type(error).__name__}: {error}")
             continue

@@ -13,7 +13,7 @@ from torch import nn
 from edgekit.contracts import Inputs
 from edgekit.errors import ConversionError
 
-__all__ = ["EQUAL_DB", "probes", "require_same", "sqnr_db"]
+__all__ = ["EQUAL_DB", "least_sqnr_db", "probes", "require_same"]
 
 # Rounding of float32 in another order of operations; a rewrite that goes wrong ends far below.
 EQUAL_DB = 100.0
@@ -32,7 +32,7 @@ def _outputs(value: Any) -> Sequence[torch.Tensor]:
     return (value,) if isinstance(value, torch.Tensor) else tuple(value)
 
 
-def sqnr_db(reference: Callable[..., Any], other: Callable[..., Any], inputs: Sequence[Inputs]) -> float:
+def least_sqnr_db(reference: Callable[..., Any], other: Callable[..., Any], inputs: Sequence[Inputs]) -> float:
     """Least signal-to-error ratio over all outputs, in dB; infinite where all are equal, NaN counted as minus infinity.
 
     Outputs that are not floating point have to be equal, else minus infinity.
@@ -70,7 +70,7 @@ def _float32_noise_db(module: nn.Module, inputs: Sequence[Inputs]) -> float:
         return tuple(o.float() if o.is_floating_point() else o for o in outputs)
 
     try:
-        return sqnr_db(in_float64, module, inputs)
+        return least_sqnr_db(in_float64, module, inputs)
     except RuntimeError:  # float32 made inside forward() meets float64 weights
         return math.inf
 
@@ -81,10 +81,10 @@ def require_same(module: nn.Module, program: Callable[..., Any], example: Inputs
     90 dB are needed or, for a model that amplifies rounding, what it keeps of its own float64 result less 10 dB.
     """
     inputs = probes(example)
-    ratio = sqnr_db(module, program, inputs)
+    ratio = least_sqnr_db(module, program, inputs)
     if ratio >= _REQUIRED_DB:
         return
-    repeatable = sqnr_db(module, module, inputs) >= _REQUIRED_DB
+    repeatable = least_sqnr_db(module, module, inputs) >= _REQUIRED_DB
     if repeatable and ratio >= _float32_noise_db(module, inputs) - 10:
         return
     raise ConversionError(

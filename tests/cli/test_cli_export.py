@@ -1,6 +1,7 @@
 """What a user types, wrong input included: messages, exit statuses, and nothing half-written."""
 
 import json
+import shutil
 
 import pytest
 from workloads import SMALL, write_small
@@ -114,6 +115,30 @@ def test_verify_fails_under_a_floor(exported, capsys):
     assert run(["verify", str(exported.out / "model.onnx"), "--against", str(exported.workload), "--min-sqnr-db", "90",
                 "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["met"] is False
+
+
+def test_a_second_opinion_is_for_tflite_only(exported, capsys):
+    assert run(["verify", str(exported.out / "model.onnx"), "--against", str(exported.workload), "--reference",
+                "tensorflow", "--json"]) == 2
+    assert _error(capsys)["code"] == "reference-format"
+
+
+def test_the_floor_comes_from_the_report_of_this_very_file(exported, capsys, tmp_path):
+    def verified() -> dict:
+        run(["verify", str(tmp_path / "model.onnx"), "--against", str(exported.workload), "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    shutil.copy(exported.out / "model.onnx", tmp_path)
+    assert verified()["floor_db"] is None
+    stored = json.loads((exported.out / "report.json").read_text())
+    (tmp_path / "report.json").write_text(json.dumps(stored))
+    assert verified()["floor_db"] == stored["recipe"]["fidelity"]["min_sqnr_db"]
+    for entry in stored["artifacts"]:
+        entry["artifact"]["sha256"] = "0" * 64
+    (tmp_path / "report.json").write_text(json.dumps(stored))
+    assert verified()["floor_db"] is None
+    (tmp_path / "report.json").write_text("{}")
+    assert verified()["error"]["code"] == "report-malformed"
 
 
 @pytest.mark.parametrize(("name", "data", "status"), [

@@ -88,9 +88,10 @@ def test_a_changed_budget_converts_nothing_again(exported, tmp_path):
     recipe = tmp_path / "small.yaml"
     recipe.write_text(exported.recipe.read_text().replace("size_mb: 1.0", "size_mb: 0.0001"))
     report = api.export(str(exported.workload), recipe, out=tmp_path / "out")
-    exports = [s for s in report.stages if s.name.startswith("export:")]
-    assert len(exports) == 3
-    assert all(s.cached for s in exports)
+    cached = {s.name for s in report.stages if s.cached}
+    assert cached == {"capture", "plan", *(f"{step}:{name}" for step in ("export", "verify") for name in FORMATS)}
+    before = json.loads((exported.out / "report.json").read_text())
+    assert [a.fidelity.model_dump(mode="json") for a in report.artifacts] == [a["fidelity"] for a in before["artifacts"]]
     missed = [line for line in report.budget if line.met is False]
     assert {line.name for line in missed} == {"size_mb"}
     assert report.exit_status == 1
@@ -123,10 +124,10 @@ def test_one_failed_format_leaves_the_others(exported, tmp_path, monkeypatch):
     from edgekit.pipeline import produce
     real = produce._verify
 
-    def fail(run, prepared, name, path):
+    def fail(run, prepared, name, *rest):
         if name == "tflite":
             raise EdgekitError("runtime-crashed", "it crashed")
-        return real(run, prepared, name, path)
+        return real(run, prepared, name, *rest)
 
     monkeypatch.setattr(produce, "_verify", fail)
     report = api.export(str(exported.workload), exported.recipe, out=tmp_path / "out", formats=["tflite", "onnx"])

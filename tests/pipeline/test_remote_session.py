@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -46,14 +45,6 @@ def test_same_as_in_this_process(session, model):
     for ours, theirs in zip(session.run([X]), here.run([X]), strict=True):
         assert np.array_equal(ours, theirs)
     assert np.array_equal(session.run([X])[0], X * 2 + 1)
-
-
-def test_calls_are_cheap(session):
-    session.run([X])
-    began = time.monotonic()
-    for _ in range(100):
-        session.run([X])
-    assert (time.monotonic() - began) / 100 < 0.02
 
 
 def test_a_runtime_needs_no_torch(session):

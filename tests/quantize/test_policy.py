@@ -10,7 +10,7 @@ from torch import nn
 from edgekit.quantize.attention import rounded_attention
 from edgekit.quantize.params import Grid, fake_quantize
 from edgekit.quantize.policy import LONG_SOFTMAX, default_rules
-from edgekit.quantize.simulate import energy, layer_errors, sqnr_db
+from edgekit.quantize.simulate import energy, layer_errors, ratio_db
 from edgekit.types.scheme import SCHEMES
 
 STATIC = SCHEMES["w8a8-static"]
@@ -60,7 +60,7 @@ def test_rules_save_masked_attention():
     program, rules = rules_for(Attention(masked=True), x)
 
     def attention_db(keep):
-        errors = {e.node: e.sqnr_db for e in layer_errors(program, plan_of([(x,)], keep_float=keep), [(x,)])}
+        errors = {e.name: e.sqnr_db for e in layer_errors(program, plan_of([(x,)], keep_float=keep), [(x,)])}
         return errors["matmul_1"]
 
     assert attention_db(()) < 10
@@ -74,7 +74,7 @@ def test_the_softmax_threshold_is_where_the_fixed_grid_fails():
         probabilities, values = torch.randn(256, keys).softmax(-1), torch.randn(keys, 32)
         exact = probabilities @ values
         rounded = fake_quantize(probabilities, Grid(1 / 256, -128, -128, 127)) @ values
-        return sqnr_db(energy(exact), energy(exact - rounded))
+        return ratio_db(energy(exact), energy(exact - rounded))
 
     assert attention_db(LONG_SOFTMAX) > 25
     assert attention_db(1500) < 6
@@ -142,4 +142,4 @@ def test_rounded_attention_is_attention_but_for_the_rounding():
     mask[:, 0] = True
     for options in ({}, {"attn_mask": mask}, {"is_causal": True}, {"attn_mask": torch.randn(16, 16), "scale": 0.2}):
         exact = nn.functional.scaled_dot_product_attention(q, k, v, **options)
-        assert sqnr_db(energy(exact), energy(exact - rounded_attention(q, k, v, **options))) > 30
+        assert ratio_db(energy(exact), energy(exact - rounded_attention(q, k, v, **options))) > 30

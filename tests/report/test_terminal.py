@@ -46,12 +46,6 @@ def test_a_missed_budget_is_not_verified(text):
     assert "verified" not in row
 
 
-def test_problems_fail_an_artifact():
-    report = sample_report()
-    one = report.artifacts[0].model_copy(update={"problems": ("conv1 is float32",)})
-    assert "FAILED: conv1 is float32" in printed(report.model_copy(update={"artifacts": (one,)}), 300)
-
-
 def test_narrow_terminal_shows_one_column_an_artifact():
     lines = [line.rstrip() for line in printed(sample_report(), 80).splitlines()]
     row = next(line for line in lines if line.strip().startswith("status"))

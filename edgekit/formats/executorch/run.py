@@ -32,7 +32,7 @@ class PteSession:
         """Raises UsageError for inputs that do not fit ``self.inputs`` and ConversionError where the runtime fails."""
         tensors = [self._checked(spec, array) for spec, array in _paired(self.inputs, inputs)]
         try:
-            results = self._method.execute(tensors)
+            results = self._method(tensors)
         except RuntimeError as error:
             raise ConversionError("artifact-does-not-run", "ExecuTorch could not run the program", cause=str(error),
                                   next="report the model: edgekit should have refused it before") from error
@@ -69,7 +69,7 @@ def load(path: Path) -> PteSession:
     program = _program(path)
     try:
         method = program.load_method(_FORWARD)
-        meta = program.metadata(_FORWARD)
+        meta = program.method_meta(_FORWARD)
     except (RuntimeError, KeyError) as error:
         raise _refused(path, error) from error
     description = read_description(program)
@@ -82,22 +82,24 @@ def load(path: Path) -> PteSession:
 
 def read_description(program: Any) -> Description | None:
     """What edgekit wrote into the file; None in files of other tools."""
-    if METHOD not in program.method_names:
+    if METHOD not in (program.get_method_name(i) for i in range(program.num_methods())):
         return None
     try:
-        return parse(program.load_method(METHOD).execute([])[0])
+        return parse(program.load_method(METHOD)([])[0])
     except RuntimeError:
         return None
 
 
 def _program(path: Path) -> Any:
-    from executorch.runtime import Runtime
+    # The library that executorch.runtime wraps: importing the wrapper imports the whole exporter, for seconds.
+    from executorch.extension.pybindings import _portable_lib
 
     _register_quantized_kernels()
     if not path.is_file():
         raise UsageError("artifact-missing", f"there is no file {path}", where=str(path), next="name a .pte file")
     try:
-        return Runtime.get().load_program(path)
+        return _portable_lib._load_program(
+            str(path), program_verification=_portable_lib.Verification.InternalConsistency)
     except RuntimeError as error:
         raise _refused(path, error) from error
 

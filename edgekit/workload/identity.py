@@ -1,0 +1,208 @@
+"""What decides how a module computes, as hashes by name: weights, settings, and the code that stands behind them.
+
+Cheap beside capturing the module, so that a cached capture can be found without capturing. Two modules that compute
+the same may differ here; two that differ must not be the same here.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import hashlib
+import re
+import sys
+import sysconfig
+import types
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import edgekit
+from edgekit.contracts import Workload
+from edgekit.workload.hashing import add_tensor
+
+__all__ = ["Opaque", "identity"]
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.layout,
+          torch.memory_format, PurePath, re.Pattern, types.BuiltinFunctionType, np.dtype, slice, range)
+# Bookkeeping of nn.Module itself, described on its own or without a say in what is computed.
+_SKIPPED = {"_is_full_backward_hook", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
+            "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether ``repr`` says all of it, the same in every process."""
+    return isinstance(value, _PLAIN) and not isinstance(value, enum.Enum)
+
+
+class Opaque(Exception):
+    """An object whose state cannot be described (a handle, a native object)."""
+
+
+class _Describer:
+    """Feeds a digest with everything that an object's behaviour depends on; names objects seen before by number."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.classes: set[type] = set()
+        self._seen: dict[int, int] = {}
+        self._kept: list[Any] = []  # numbers stay true only while the objects live
+
+    def add(self, value: Any) -> None:
+        if _is_plain(value):
+            self._text(type(value).__name__, repr(value))
+            return
+        if id(value) in self._seen:
+            self._text("seen", str(self._seen[id(value)]))
+            return
+        self._seen[id(value)] = len(self._seen)
+        self._kept.append(value)
+        self._text("object", f"{type(value).__module__}.{type(value).__qualname__}")
+        self._inside(value)
+
+    def _inside(self, value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            add_tensor(self.digest, str(value.requires_grad), value)
+        elif isinstance(value, np.ndarray | np.generic):
+            self._text("array", f"{value.dtype}{np.shape(value)}")
+            self.digest.update(np.ascontiguousarray(value).tobytes())
+        elif isinstance(value, enum.Enum):
+            self._text("member", value.name)
+        elif isinstance(value, type | types.ModuleType):
+            self._text("name", f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value.__name__)}")
+        elif isinstance(value, types.FunctionType):
+            self._function(value)
+        elif isinstance(value, types.MethodType):
+            self._each(value.__self__, value.__func__)
+        elif isinstance(value, functools.partial):
+            self._each(value.func, value.args, value.keywords)
+        elif isinstance(value, types.CodeType):
+            self._each(value.co_code, value.co_names, value.co_consts)
+        elif isinstance(value, set | frozenset):
+            self._each(*sorted(value, key=repr))
+        elif isinstance(value, Mapping):
+            self._each(*value.keys(), *value.values())
+        elif isinstance(value, list | tuple):
+            self._each(*value)
+        else:
+            self._object(value)
+
+    def _function(self, value: types.FunctionType) -> None:
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        self._text("function", f"{value.__module__}.{value.__qualname__}")
+        self._each(value.__code__, value.__defaults__, value.__kwdefaults__, cells)
+
+    def _object(self, value: Any) -> None:
+        state = dict(getattr(value, "__dict__", {}))
+        if isinstance(value, torch.fx.GraphModule):  # its graph as source; the nodes' notes do not compute
+            state = {k: v for k, v in state.items() if k not in ("_graph", "meta", "_code")} | {"_source": value.code}
+        for kind in type(value).__mro__:
+            slots = vars(kind).get("__slots__", ())
+            names = (slots,) if isinstance(slots, str) else slots
+            state |= {name: getattr(value, name) for name in names if hasattr(value, name)}
+        if not state and type(value).__module__ != "builtins" and not hasattr(value, "__dict__"):
+            raise Opaque(f"{type(value).__module__}.{type(value).__qualname__}")
+        self.classes.add(type(value))
+        for name in sorted(set(state) - _SKIPPED):
+            self._text("attribute", name)
+            self.add(state[name])
+
+    def _each(self, *values: Any) -> None:
+        self._text("items", str(len(values)))
+        for value in values:
+            self.add(value)
+
+    def _text(self, kind: str, text: str) -> None:
+        self.digest.update(f"{kind}\0{text}\0".encode(errors="surrogatepass"))
+
+
+def _library_folders() -> tuple[Path, ...]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return (*(Path(sysconfig.get_path(n)).resolve() for n in names), Path(edgekit.__file__).resolve().parent)
+
+
+def _own_modules() -> dict[str, types.ModuleType]:
+    """Imported modules of the user's own: files that are neither a library's nor edgekit's."""
+    libraries = _library_folders()
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or module.__name__ == "__main__" or not str(file).endswith(".py"):
+            continue
+        path = Path(file).resolve()
+        if path.is_file() and not any(path.is_relative_to(folder) for folder in libraries):
+            found[name] = module
+    return found
+
+
+def _involved(workload: Workload, classes: set[type]) -> dict[str, types.ModuleType]:
+    """The user's modules that the workload may use: beside it, of its classes, and what those name."""
+    own = _own_modules()
+    folder = workload.source.resolve().parent
+    open_names = {name for name, m in own.items() if Path(str(m.__file__)).resolve().is_relative_to(folder)}
+    open_names |= {base.__module__ for kind in classes for base in kind.__mro__} & set(own)
+    found: dict[str, types.ModuleType] = {}
+    while open_names:
+        name = open_names.pop()
+        found[name] = own[name]
+        named = {v.__name__ if isinstance(v, types.ModuleType) else getattr(v, "__module__", None)
+                 for v in list(vars(own[name]).values())}
+        open_names |= {n for n in named if isinstance(n, str) and n in own} - set(found)
+    return found
+
+
+def _settings(module: types.ModuleType) -> str:
+    """Hash of a module's plain global values: they may come from the environment."""
+    describer = _Describer()
+    for name, value in sorted(vars(module).items()):
+        if not name.startswith("__") and isinstance(value, bool | int | float | str | tuple | list | dict):
+            try:
+                describer.add((name, value))
+            except Opaque:
+                continue
+    return describer.digest.hexdigest()
+
+
+def _file_hash(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _code(workload: Workload, classes: set[type]) -> dict[str, str]:
+    """Hashes of the files that define the user's modules and ``classes``, and versions of the libraries they use."""
+    own = _involved(workload, classes)
+    facts = {}
+    for module in own.values():
+        label = re.sub(r"^_edgekit_workload_[0-9a-f]+_", "workload ", module.__name__)
+        facts[f"file {label}"] = _file_hash(str(module.__file__))
+        facts[f"globals {label}"] = _settings(module)
+    for name in sorted({base.__module__ for kind in classes for base in kind.__mro__} - set(own)):
+        library = sys.modules.get(name.partition(".")[0])
+        if version := getattr(library, "__version__", None):
+            facts[f"version {library.__name__}"] = str(version)  # type: ignore[union-attr]
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and str(file).endswith(".py") and not name.startswith(("torch.", "edgekit.")):
+            facts[f"file {name}"] = _file_hash(file)
+    return facts
+
+
+def identity(workload: Workload) -> dict[str, str] | None:
+    """Hashes by name of what ``workload.module`` and its example inputs are; None where an object cannot be described.
+
+    Covers weights, every attribute of every submodule, the files of the user's modules and their plain globals, the
+    files of the classes involved, and the versions of their libraries. Not covered: what ``forward`` reads from
+    elsewhere while it runs.
+    """
+    describer = _Describer()
+    try:
+        describer.add(workload.module)
+    except (Opaque, RecursionError):
+        return None
+    example = _Describer()
+    example.add((workload.example, workload.input_names, workload.output_names, workload.dynamic_batch, workload.name))
+    module: nn.Module = workload.module
+    return {"module": describer.digest.hexdigest(), "example": example.digest.hexdigest(),
+            **_code(workload, describer.classes | {type(m) for m in module.modules()})}
