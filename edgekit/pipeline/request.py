@@ -69,7 +69,8 @@ def plan_document(request: ExportRequest) -> dict[str, Any]:
     cells, recipe = check_support(request), request.recipe.recipe
     stages = ["load", *(f"compress:{p.name}" for p in recipe.compress)]
     stages += ["calibrate"] if request.scheme.needs_calibration else []
-    stages += ["capture", "plan", "reference", *(f"{step}:{name}" for name in cells for step in ("export", "verify")), "publish"]
+    stages += ["capture", "plan", "reference"]
+    stages += [*(f"{step}:{name}" for name in cells for step in ("export", "verify")), "publish"]
     return {
         "workload": request.workload, "recipe": recipe.model_dump(mode="json"), "recipe_path": str(request.recipe.path),
         "device": request.device_id, "out": str(request.out), "scheme": request.scheme.model_dump(),

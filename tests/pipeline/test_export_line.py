@@ -91,7 +91,8 @@ def test_a_changed_budget_converts_nothing_again(exported, tmp_path):
     cached = {s.name for s in report.stages if s.cached}
     assert cached == {"capture", "plan", *(f"{step}:{name}" for step in ("export", "verify") for name in FORMATS)}
     before = json.loads((exported.out / "report.json").read_text())
-    assert [a.fidelity.model_dump(mode="json") for a in report.artifacts] == [a["fidelity"] for a in before["artifacts"]]
+    for now, then in zip(report.artifacts, before["artifacts"], strict=True):
+        assert now.fidelity.model_dump(mode="json") == then["fidelity"]
     missed = [line for line in report.budget if line.met is False]
     assert {line.name for line in missed} == {"size_mb"}
     assert report.exit_status == 1

@@ -53,7 +53,8 @@ def test_a_change_is_seen_where_it_is(write, more, part):
 
 
 def test_settings_from_the_environment_count(write, monkeypatch):
-    more = "import os\nSCALE = float(os.environ.get('SCALE', 1))\ndef load():\n    torch.manual_seed(0)\n    return Net()\n"
+    more = ("import os\nSCALE = float(os.environ.get('SCALE', 1))\n"
+            "def load():\n    torch.manual_seed(0)\n    return Net()\n")
     plain = facts(write, more)
     monkeypatch.setenv("SCALE", "2")
     changed = facts(write, more)
