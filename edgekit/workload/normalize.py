@@ -14,7 +14,7 @@ from torch import fx, nn
 from edgekit.contracts import Inputs
 from edgekit.workload.branches import merge_branches
 from edgekit.workload.constants import fold_constants
-from edgekit.workload.fold import fold_batch_norm
+from edgekit.workload.fold import batch_norm_as_convolution, fold_batch_norm
 from edgekit.workload.reparameterize import reparameterize
 from edgekit.workload.rewrites import (
     drop_assertions,
@@ -36,6 +36,7 @@ REWRITES: tuple[Callable[[fx.GraphModule], int], ...] = (
     explicit_pool_stride,
     fold_batch_norm,
     merge_branches,
+    batch_norm_as_convolution,
     softmax_in_two_dimensions,
 )
 

@@ -60,13 +60,14 @@ FOLDS = {
     "transposed, grouped": (
         nn.Sequential(nn.ConvTranspose2d(4, 6, 2, 2, groups=2), nn.BatchNorm2d(6)), IMAGE, ["conv_transpose2d"]),
     "linear": (nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(6)), IMAGE[:, 0, 0], ["linear"]),
-    "linear over a sequence is left": (nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(8)), IMAGE[:, 0],
-                                       ["linear", "batch_norm"]),
-    "before the conv is left": (nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3, padding=1)), IMAGE,
-                                ["batch_norm", "conv2d"]),
-    "two readers are left": (
+    "linear over a sequence": (nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(8)), IMAGE[:, 0], ["linear", "conv1d"]),
+    "before the conv": (nn.Sequential(nn.BatchNorm2d(4, affine=False), nn.Conv2d(4, 6, 3, padding=1)), IMAGE,
+                        ["conv2d", "conv2d"]),
+    "on plain vectors it is left": (nn.Sequential(nn.BatchNorm1d(8), nn.ReLU()), IMAGE[:, 0, 0],
+                                    ["batch_norm", "relu"]),
+    "two readers": (
         Calls(lambda s, x: s.bn(y := s.conv(x)) * y, conv=nn.Conv2d(4, 4, 1), bn=nn.BatchNorm2d(4)), IMAGE,
-        ["conv2d", "batch_norm", "mul"]),
+        ["conv2d", "conv2d", "mul"]),
     "one conv, two norms": (
         Calls(lambda s, x: s.b(s.conv(F.hardswish(s.a(s.conv(x))))), conv=nn.Conv2d(4, 4, 1), a=nn.BatchNorm2d(4),
               b=nn.BatchNorm2d(4)), IMAGE, ["conv2d", "hardswish", "conv2d"]),
