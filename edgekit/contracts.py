@@ -126,7 +126,11 @@ class IoSpec:
 
 @dataclass(frozen=True)
 class QuantPlan:
-    """How to quantise. ``calibration`` holds the same inputs for every format; empty unless the scheme needs it."""
+    """How to quantise. ``calibration`` holds the same inputs for every format; empty unless the scheme needs it.
+
+    ``biases`` are to be stored in place of the program's own, by their names in its state: they make up for what the
+    plan's rounding shifts. Ranges are those of the program as it is.
+    """
 
     scheme: Scheme
     observer: str = "mse"
@@ -134,6 +138,7 @@ class QuantPlan:
     keep_float: tuple[FloatRule, ...] = ()
     io: IoSpec = IoSpec()
     options: Mapping[str, Any] = field(default_factory=dict)
+    biases: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -60,8 +60,12 @@ def regnet() -> nn.Module:
 
 
 def efficientnet() -> nn.Module:
-    return _image("EfficientNetForImageClassification", "EfficientNetConfig", image_size=SIZE, width_coefficient=0.35,
-                  depth_coefficient=0.5, hidden_dim=448, dropout_rate=0.1)
+    module = _image("EfficientNetForImageClassification", "EfficientNetConfig", image_size=SIZE, width_coefficient=0.35,
+                    depth_coefficient=0.5, hidden_dim=448, dropout_rate=0.1)
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d):  # transformers' small weights shrink the signal to nothing in this one
+            nn.init.kaiming_normal_(child.weight)
+    return module
 
 
 def convnext() -> nn.Module:

@@ -12,6 +12,7 @@ from edgekit.devices.catalogue import get_device
 from edgekit.errors import EdgekitError
 from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import budget_lines
+from edgekit.pipeline.correction import Correction
 from edgekit.pipeline.memory import give_back
 from edgekit.pipeline.prepare import Prepared, prepare
 from edgekit.pipeline.produce import Produced, Widening, produce
@@ -32,11 +33,12 @@ def _produce_all(run: Run, request: ExportRequest, prepared: Prepared,
                  cells: Mapping[str, SchemeSupport]) -> tuple[list[Produced], list[tuple[str, EdgekitError]]]:
     """Every format, ``request.jobs`` at a time; one that fails leaves the others standing."""
     widening = Widening(prepared, request.recipe.recipe.fidelity.max_widened_macs)
+    correction = Correction(run, prepared)
     made: list[Produced] = []
     failed: list[tuple[str, EdgekitError]] = []
     pool = ThreadPoolExecutor(max_workers=request.jobs, thread_name_prefix="format")
     try:
-        futures = {name: pool.submit(produce, run, request, prepared, name, cell, widening)
+        futures = {name: pool.submit(produce, run, request, prepared, name, cell, widening, correction)
                    for name, cell in cells.items()}
         for name, future in futures.items():
             try:

@@ -29,6 +29,9 @@ from edgekit.workload.program_io import load_program, save_program
 
 __all__ = ["Prepared", "prepare"]
 
+# Inputs for schemes whose ranges need none.
+_CORRECTION_SAMPLES = 32
+
 
 @dataclass
 class Captured:
@@ -120,10 +123,13 @@ def _rules(run: Run, captured: Captured, quantize: Quantize) -> tuple[FloatRule,
 
 def _calibrate(run: Run, request: ExportRequest, workload: Workload) -> tuple[Inputs, ...]:
     settings = request.recipe.recipe.quantize.calibration
-    if not request.scheme.needs_calibration:
-        return ()
+    data, samples = request.recipe.calibration_data, settings.samples
+    if not request.scheme.needs_calibration:  # still good to correct biases with, where there are any
+        if not request.scheme.quantized or (data is None and workload.calibration is None):
+            return ()
+        samples = min(samples, _CORRECTION_SAMPLES)
     with run.stage("calibrate"):
-        return calibration_inputs(workload, data=request.recipe.calibration_data, samples=settings.samples)
+        return calibration_inputs(workload, data=data, samples=samples)
 
 
 def prepare(run: Run, request: ExportRequest) -> Prepared:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+
+import torch
 
 from edgekit.contracts import FloatRule, QuantPlan, Session
 from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import metric_drop
+from edgekit.pipeline.correction import Correction
 from edgekit.pipeline.isolation import Limits, run_isolated
 from edgekit.pipeline.prepare import Prepared
 from edgekit.pipeline.remote_session import RemoteSession
@@ -76,7 +80,8 @@ class Widening:
 
 
 def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, plan: QuantPlan,
-            stage_name: str) -> tuple[Path, Artifact, OpGraph]:
+            biases: Callable[[QuantPlan], Mapping[str, torch.Tensor]], stage_name: str
+            ) -> tuple[Path, Artifact, OpGraph]:
     fmt = get_format(name)
     key = run.cache_key(
         f"export:{name}", {"program": prepared.captured.hash, "calibration": prepared.calibration_hash or ""},
@@ -85,8 +90,9 @@ def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, pla
 
     with run.stage(stage_name) as stage:
         def make(folder: Path) -> None:
+            corrected = replace(plan, biases=biases(plan))
             outcome = run_isolated(
-                EXPORT, export_kwargs(name, prepared.captured.folder, plan, prepared.calibration_file,
+                EXPORT, export_kwargs(name, prepared.captured.folder, corrected, prepared.calibration_file,
                                       folder / f"model{fmt.suffix}", run.work / "scratch" / name),
                 name=f"{name} export", limits=Limits(request.child_seconds, request.child_memory_bytes), log=run.log,
                 env=run.child_env)
@@ -150,13 +156,14 @@ def _options(request: ExportRequest, name: str) -> dict[str, object]:
 
 
 def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cell: SchemeSupport,
-            widening: Widening) -> Produced:
+            widening: Widening, correction: Correction) -> Produced:
     """Makes and proves one artifact. Raises ConversionError where it is not what was asked.
 
     An artifact under the floor is returned all the same: the budget lines say so.
     """
     plan = replace(prepared.plan, options=_options(request, name))
-    path, artifact, graph = _export(run, request, prepared, name, plan, f"export:{name}")
+    biases = partial(correction.biases, cell=cell)
+    path, artifact, graph = _export(run, request, prepared, name, plan, biases, f"export:{name}")
     fidelity, vectors = _verify(run, prepared, name, path, artifact)
     widen = request.recipe.recipe.fidelity.widen == "auto" and request.scheme.quantized
     floor = request.recipe.recipe.fidelity.min_sqnr_db
@@ -172,7 +179,7 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
             continue
         wider = replace(plan, keep_float=(*prepared.plan.keep_float, *rules))
         try:
-            attempt = _export(run, request, prepared, name, wider, f"widen:{name}")
+            attempt = _export(run, request, prepared, name, wider, biases, f"widen:{name}")
             again = _verify(run, prepared, name, *attempt[:2])
         except ConversionError as error:  # the artifact at hand stands
             notes.append(f"keeping more operators float failed: {error.message}")

@@ -32,7 +32,7 @@ def load_calibration(file: Path) -> tuple[Inputs, ...]:
 
 def export_kwargs(format_name: str, program_folder: Path, plan: QuantPlan, calibration: Path | None, out: Path,
                   scratch: Path) -> dict[str, Any]:
-    """Arguments for :data:`EXPORT`: the plan without its tensors, which ``calibration`` (a saved file) holds."""
+    """Arguments for :data:`EXPORT`: the plan without its inputs, which ``calibration`` (a saved file) holds."""
     return {"format_name": format_name, "program_folder": program_folder, "out": out, "scratch": scratch,
             "plan": replace(plan, calibration=(), options=dict(plan.options)), "calibration": calibration}
 

@@ -8,9 +8,7 @@ examples with 32 inputs: w8a8-static 0.1 to 1.3 dB better, w8a8-dynamic 0.5 to 2
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +21,7 @@ from edgekit.quantize.kinds import op_name
 from edgekit.quantize.simulate import Simulator
 from edgekit.quantize.wiring import WEIGHT_AXIS, Wiring
 
-__all__ = ["correct_biases"]
+__all__ = ["corrected_biases"]
 
 # Inputs run side by side, so that each layer is corrected before the next one sees its output: as many as these allow.
 _MAX_INPUTS = 32
@@ -34,29 +32,31 @@ _MIN_VALUES = 64
 _NORMS = {"layer_norm", "group_norm"}
 
 
-def correct_biases(program: Program, plan: QuantPlan, covers: Collection[str] | None = None) -> Program:
-    """The program with biases that cancel the mean error of its quantised layers on the plan's calibration inputs.
+def corrected_biases(program: Program, plan: QuantPlan, kinds: Collection[str]) -> dict[str, torch.Tensor]:
+    """Biases, by name in the program's state, that cancel the mean error of its quantised layers.
 
     Args:
-        plan: the scheme, its float rules and the calibration inputs; without inputs the program stays as it is.
-        covers: kinds that the format really quantises, where those are fewer than the scheme's.
-    Returns:
-        a program for conversion under ``plan`` only: in float it computes the correction too, so compare artifacts
-        with the original. Layers without a bias of their own, or that share it, stay as they are; so do programs
-        with layer or group norms under schemes that quantise activations.
+        plan: the scheme, its float rules and the calibration inputs that the errors are taken over; none without
+            inputs.
+        kinds: those of layers that the format really quantises.
+
+    Layers without a bias of their own, or that share it, have none; so have programs with layer or group norms under
+    schemes that quantise activations.
     """
     if not plan.calibration or not plan.scheme.quantized:
-        return program
+        return {}
     simulator = Simulator(program, plan)
     wiring = simulator.wiring
     if plan.scheme.activations != "float32" and _NORMS & set(wiring.kinds.values()):
-        return program
-    covered = simulator.covered()
-    if covers is not None:
-        covered = frozenset(n for n in covered if wiring.kinds[wiring.head(n)] in covers)
+        return {}
+    others = set(WEIGHT_AXIS) - set(kinds)
+    covered = frozenset(n for n in simulator.covered() if wiring.kinds[wiring.head(n)] not in others)
     layers = {n: bias for n in covered if (bias := _bias(wiring, n)) is not None}
     shifts = _shifts(simulator, covered, layers, plan)
-    return _with_biases(program, {layers[n]: wiring.constants[layers[n]] + shift for n, shift in shifts.items()})
+    signature = program.exported.graph_signature
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    return {names[layers[n].name]: wiring.constants[layers[n]].detach() + shift for n, shift in shifts.items()
+            if bool(shift.any())}
 
 
 def _bias(wiring: Wiring, node: Node) -> Node | None:
@@ -126,17 +126,3 @@ def _significant(means: torch.Tensor) -> torch.Tensor:
         return shift
     chance = means.var(0) / len(means)
     return shift * (1 - chance / shift.square().clamp_min(1e-30)).clamp(0, 1)
-
-
-def _with_biases(program: Program, biases: dict[Node, torch.Tensor]) -> Program:
-    """A copy of the program with other constants in place of those lifted as ``biases``' nodes."""
-    exported = copy.copy(program.exported)
-    signature = exported.graph_signature
-    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    state = dict(exported.state_dict)
-    for node, value in biases.items():
-        old = state[names[node.name]]
-        state[names[node.name]] = torch.nn.Parameter(value, old.requires_grad) \
-            if isinstance(old, torch.nn.Parameter) else value
-    exported._state_dict = state
-    return replace(program, exported=exported)

@@ -86,16 +86,16 @@ def batch_norm_as_convolution(module: fx.GraphModule) -> int:
     for node in list(module.graph.nodes):
         if node.target is not aten.batch_norm.default or not isinstance(node.args[0], fx.Node):
             continue
-        value, affine = node.args[0].meta.get("val"), batch_norm_affine(module, node)
-        target = _CONVOLUTION.get(value.ndim) if value is not None else None
-        if target is None or affine is None or value.dtype != torch.float32:
+        value: torch.Tensor | None = node.args[0].meta.get("val")
+        affine = batch_norm_affine(module, node)
+        if value is None or value.ndim not in _CONVOLUTION or affine is None or value.dtype != torch.float32:
             continue
         size = [1] * (value.ndim - 2)
         scale, shift = (t.to(value.dtype) for t in affine)
         owner = node.args[1] if isinstance(node.args[1], fx.Node) else node.args[3]
         node.args = (node.args[0], owner, node.args[2])
         set_weights(module, node, scale.view(-1, 1, *size), shift)
-        node.target, node.kwargs = target, {}
+        node.target, node.kwargs = _CONVOLUTION[value.ndim], {}
         node.args = (*node.args[:3], size, [0] * len(size), size, scale.numel())
         changed += 1
     return changed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import nn
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
@@ -45,6 +46,7 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> tuple[Gr
         _separate_biases(module)
     prepared = prepare_pt2e(module, quantizer)
     _calibrate(prepared, plan.calibration if scheme.needs_calibration else (program.example,))
+    _correct_biases(prepared, program, plan)
     converted = convert_pt2e(prepared)
     _share_zero_points(converted)
     return converted, quantizer.without_kernel
@@ -59,6 +61,21 @@ def kept_float(node: Node, plan: QuantPlan, sources: Mapping[str, Source]) -> bo
 def _calibrate(prepared: GraphModule, samples: tuple[Inputs, ...]) -> None:
     for sample in samples:
         prepared(*sample)
+
+
+def _correct_biases(prepared: GraphModule, program: Program, plan: QuantPlan) -> None:
+    """Stores the plan's biases once the ranges are taken; one that was rewritten meanwhile is left alone."""
+    for name, value in plan.biases.items():
+        path, _, leaf = name.rpartition(".")
+        try:
+            owner = prepared.get_submodule(path)
+            stored = getattr(owner, leaf)
+        except AttributeError:
+            continue
+        if stored.shape == value.shape and torch.equal(stored.detach(), program.exported.state_dict[name].detach()):
+            # in place it would change the program too, which shares the tensor
+            parameter = isinstance(stored, nn.Parameter)
+            setattr(owner, leaf, nn.Parameter(value.clone(), False) if parameter else value.clone())
 
 
 def _split_biases(module: GraphModule) -> None:

@@ -14,6 +14,7 @@ from edgekit.formats.onnx.schemes import SUPPORT
 from edgekit.types.artifact import Artifact
 
 with needs_extra("onnx"):
+    from edgekit.formats.onnx.bias import correct_biases
     from edgekit.formats.onnx.border import apply_border, check_border, read_specs
     from edgekit.formats.onnx.calibrate import Ranges, activation_ranges
     from edgekit.formats.onnx.export import float_model
@@ -54,6 +55,7 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
     ranges: Ranges = {}
     if plan.scheme.ranges == "static":
         ranges = activation_ranges(model, plan, _BITS[plan.scheme.activations], scratch)
+    correct_biases(model, program, plan)
     model = _REWRITES[plan.scheme.name](model, kept, ranges)
     write_constants_once(model)
     tag(model, origins)

@@ -1,8 +1,7 @@
-"""Puts corrected biases (``edgekit.quantize.bias_correction``) into the float .tflite, without converting it again."""
+"""Puts corrected biases (``QuantPlan.biases``) into the float .tflite, without converting it again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,17 @@ from edgekit.contracts import Program, QuantPlan
 from edgekit.formats.tflite.flatbuffer import operator_name, read_unchecked, save
 from edgekit.formats.tflite.kinds import WEIGHTED
 from edgekit.formats.tflite.naming import node_of
-from edgekit.quantize.bias_correction import correct_biases
-from edgekit.quantize.wiring import Wiring
 
 __all__ = ["corrected_model"]
 
 
-def corrected_model(float_path: Path, program: Program, plan: QuantPlan, covers: Collection[str],
-                    scratch: Path) -> Path:
-    """The float file with biases that cancel what the plan's rounding shifts; ``float_path`` where none changes.
+def corrected_model(float_path: Path, program: Program, plan: QuantPlan, scratch: Path) -> Path:
+    """The float file with the plan's biases; ``float_path`` where there are none.
 
     A bias is replaced where the file holds the program's own values: one that the converter has folded with something
     else is left alone.
     """
-    biases = _changed(program, correct_biases(program, plan, covers))
+    biases = _by_node(program, plan)
     if not biases:
         return float_path
     model = read_unchecked(float_path)
@@ -44,12 +40,12 @@ def corrected_model(float_path: Path, program: Program, plan: QuantPlan, covers:
     return path
 
 
-def _changed(program: Program, corrected: Program) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """FX node -> its bias before and after."""
-    before, after = Wiring(program).constants, Wiring(corrected).constants
-    new = {node.name: value for node, value in after.items()}
-    return {user.name: (value.detach().numpy(), new[node.name].detach().numpy())
-            for node, value in before.items() if new[node.name] is not value and not value.equal(new[node.name])
+def _by_node(program: Program, plan: QuantPlan) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """FX node that reads a bias -> the bias before and after."""
+    signature, state = program.exported.graph_signature, program.exported.state_dict
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    return {user.name: (state[names[node.name]].detach().numpy(), plan.biases[names[node.name]].numpy())
+            for node in program.exported.graph.nodes if names.get(node.name, "") in plan.biases
             for user in node.users}
 
 

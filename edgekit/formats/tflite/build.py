@@ -36,7 +36,7 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
             shutil.copyfile(source, part)
             kept = Kept()
         else:
-            kept = quantize(source, program, plan, cell.covers, part, scratch)
+            kept = quantize(source, program, plan, part, scratch)
         graph = op_graph(part)
         part.replace(out)
     finally:

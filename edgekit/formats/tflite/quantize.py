@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,10 @@ class Kept:
     notes: list[str] = field(default_factory=list)
 
 
-def quantize(float_path: Path, program: Program, plan: QuantPlan, covers: Collection[str], out: Path, scratch: Path
-             ) -> Kept:
+def quantize(float_path: Path, program: Program, plan: QuantPlan, out: Path, scratch: Path) -> Kept:
     """Writes ``out`` (a file that LiteRT loads and runs) and returns which operators stayed float, and why.
 
-    ``program`` is what ``float_path`` was converted from; ``covers`` are the kinds whose weights the scheme quantises.
+    ``program`` is what ``float_path`` was converted from.
 
     Operators that the plan's rules name stay float; so does one that the quantizer fails on, or that LiteRT refuses
     in the quantised file, with the tool's own message as the reason.
@@ -65,7 +64,7 @@ def quantize(float_path: Path, program: Program, plan: QuantPlan, covers: Collec
     """
     graph = read_graph(float_path)
     ranges = calibrate(float_path, graph, plan, scratch) if plan.scheme.needs_calibration else None
-    source = corrected_model(float_path, program, plan, covers, scratch)
+    source = corrected_model(float_path, program, plan, scratch)
     kept = Kept(_too_wide(graph, ranges or {}))
     kept.reasons |= {op.index: rule.reason for op in graph.ops if (rule := _rule_for(graph, op, plan.keep_float))}
 

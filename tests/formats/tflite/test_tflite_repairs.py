@@ -210,19 +210,6 @@ def test_unrolled_networks_are_said_to_be(tmp_path):
     assert len(set(weights)) == 2 < len(weights)  # the steps share their bytes
 
 
-def test_biases_are_corrected(tmp_path, monkeypatch):
-    class Stack(nn.Sequential):
-        def __init__(self) -> None:
-            torch.manual_seed(3)
-            layers = [layer for _ in range(4) for layer in (nn.Conv2d(6, 6, 3, padding=1), nn.ReLU())]
-            super().__init__(*layers)
-
-    samples = noise(6, 8, 8)
-    corrected = export(Stack(), samples, tmp_path, "w8-weight-only")[2][0]
-    monkeypatch.setattr("edgekit.formats.tflite.quantize.corrected_model", lambda path, *_: path)
-    assert corrected > export(Stack(), samples, tmp_path, "w8-weight-only")[2][0] + 1
-
-
 class Sort(nn.Module):
     def forward(self, x):
         return torch.sort(x)[0]

@@ -1,0 +1,50 @@
+"""Every format stores the plan's corrected biases, and comes nearer to float by them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgekit.contracts import QuantPlan, Workload
+from edgekit.formats.registry import get_format
+from edgekit.quantize.bias_correction import corrected_biases
+from edgekit.types.scheme import SCHEMES
+from edgekit.verify.compare import sqnr_db
+from edgekit.workload.capture import capture
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """A program whose int8 weights shift every layer's mean, samples, and float outputs."""
+    torch.manual_seed(3)
+    module = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(24, 24), nn.ReLU())), nn.Linear(24, 8))
+    samples = [(torch.rand(1, 16, 24),) for _ in range(16)]
+    program = capture(Workload("stack", Path(__file__), module.eval(), samples[0], ("x",), ("y",)))
+    with torch.no_grad():
+        return program, samples, np.stack([module(*s).numpy() for s in samples])
+
+
+@pytest.mark.parametrize("name", ["tflite", "executorch", "onnx"])
+@pytest.mark.parametrize("scheme", ["w8-weight-only", "w8a8-static"])
+def test_corrected_biases_are_stored(stack, name, scheme, tmp_path):
+    program, samples, exact = stack
+    fmt, plan = get_format(name), QuantPlan(SCHEMES[scheme], "minmax", tuple(samples))
+    biases = corrected_biases(program, plan, ["linear"])
+    before = {name: program.exported.state_dict[name].clone() for name in biases}
+    assert len(biases) >= 4
+    reached = []
+    for label, one in (("plain", plan), ("corrected", replace(plan, biases=biases))):
+        file = tmp_path / f"{label}{fmt.suffix}"
+        fmt.export(program, one, file, tmp_path / label)
+        session = fmt.load(file)
+        reached.append(sqnr_db(exact, np.stack([session.run([s[0].numpy()])[0] for s in samples])))
+        assert all(torch.equal(program.exported.state_dict[n], v) for n, v in before.items()), "the program is shared"
+    if scheme == "w8-weight-only":
+        assert reached[1] > reached[0] + 1
+    else:  # here chance in the rounding of activations is as large as the shifts
+        assert reached[1] != reached[0]
