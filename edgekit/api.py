@@ -74,7 +74,8 @@ def export(workload: str, recipe: str | Path, *, device: str | None = None, form
                        child_memory_bytes=memory_limit_bytes, child_seconds=time_limit_seconds)
     from edgekit.pipeline.export import export as run_export
     from edgekit.pipeline.run import Run
-    with Run.start(jobs=jobs, progress=progress, own_terminal=own_terminal) as run:
+    side_by_side = min(jobs, len(request.format_names))
+    with Run.start(jobs=side_by_side, progress=progress, own_terminal=own_terminal) as run:
         return run_export(request, run)
 
 

@@ -66,7 +66,8 @@ class Handle:
 
 
 def start_isolated(target: str, kwargs: Mapping[str, Any], *, name: str, limits: Limits, log: Path,
-                   on_progress: Callable[[Any], None] | None = None, env: Mapping[str, str] | None = None) -> Handle:
+                   on_progress: Callable[[Any], None] | None = None, env: Mapping[str, str] | None = None,
+                   child: Child | None = None) -> Handle:
     """Starts ``target`` (``package.module:function``) in a fresh child process and returns at once.
 
     Args:
@@ -75,16 +76,17 @@ def start_isolated(target: str, kwargs: Mapping[str, Any], *, name: str, limits:
         log: the child's standard output and error are appended here, native noise and tracebacks included.
         on_progress: called from another thread with the events that the function passes to its ``progress`` argument.
         env: set in the child's environment (``OMP_NUM_THREADS`` ...).
+        child: a process that was started before, in place of a fresh one; it is closed at the end.
     """
-    child = Child(name, log, memory_bytes=limits.memory_bytes, env=env)
-    handle = Handle(child)
+    own = child or Child(name, log, memory_bytes=limits.memory_bytes, env=env)
+    handle = Handle(own)
     began = time.monotonic()
 
     def work() -> None:
         try:
-            with child:
-                value = child.call(target, kwargs, seconds=limits.seconds, on_progress=on_progress)
-            handle.future.set_result(Outcome(value, time.monotonic() - began, child.peak_rss_bytes))
+            with own:
+                value = own.call(target, kwargs, seconds=limits.seconds, on_progress=on_progress)
+            handle.future.set_result(Outcome(value, time.monotonic() - began, own.peak_rss_bytes))
         except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
             handle.future.set_exception(error)
 
@@ -93,8 +95,9 @@ def start_isolated(target: str, kwargs: Mapping[str, Any], *, name: str, limits:
 
 
 def run_isolated(target: str, kwargs: Mapping[str, Any], *, name: str, limits: Limits, log: Path,
-                 on_progress: Callable[[Any], None] | None = None, env: Mapping[str, str] | None = None) -> Outcome:
-    """Runs ``target`` in a fresh child process and waits for it; see :func:`start_isolated`.
+                 on_progress: Callable[[Any], None] | None = None, env: Mapping[str, str] | None = None,
+                 child: Child | None = None) -> Outcome:
+    """Runs ``target`` in a child process and waits for it; see :func:`start_isolated`.
 
     Raises:
         EdgekitError: the one that the function raised.
@@ -102,4 +105,5 @@ def run_isolated(target: str, kwargs: Mapping[str, Any], *, name: str, limits: L
             lines of the log) or ``converter-failed`` (any other exception; its traceback is in the log).
         EnvironmentProblem: ``disk-full``, ``child-not-started``.
     """
-    return start_isolated(target, kwargs, name=name, limits=limits, log=log, on_progress=on_progress, env=env).result()
+    return start_isolated(target, kwargs, name=name, limits=limits, log=log, on_progress=on_progress, env=env,
+                          child=child).result()

@@ -84,12 +84,13 @@ def _first_batch(workload: Workload) -> str:
     return "" if batch is None else calibration_hash([batch[0]])
 
 
-def _capture(run: Run, workload: Workload) -> Captured:
-    """The captured program; from the cache where the workload is the same."""
+def _capture(run: Run, request: ExportRequest, workload: Workload) -> Captured:
+    """The captured program; from the cache where the workload is the same, else with the converters started ahead."""
     facts = identity(workload)
     made: list[Program] = []
 
     def make(folder: Path) -> None:
+        run.converters.start_ahead(request.format_names[:run.jobs], request.limits)
         known = len(workload.warnings)
         made.append(program := capture(workload))
         save_program(program, folder)
@@ -139,7 +140,7 @@ def prepare(run: Run, request: ExportRequest) -> Prepared:
         workload = load_workload(request.workload, request.weights)
     passes = tuple(_compress(run, workload, p.name, dict(p.settings)) for p in recipe.compress)
     calibration = _calibrate(run, request, workload)
-    captured = _capture(run, workload)
+    captured = _capture(run, request, workload)
     plan = QuantPlan(
         scheme=request.scheme, observer=recipe.quantize.observer, calibration=calibration,
         keep_float=_rules(run, captured, recipe.quantize), io=IoSpec(recipe.io.dtype, recipe.io.layout))

@@ -15,7 +15,7 @@ from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import metric_drop
 from edgekit.pipeline.correction import Correction
-from edgekit.pipeline.isolation import Limits, run_isolated
+from edgekit.pipeline.isolation import run_isolated
 from edgekit.pipeline.prepare import Prepared
 from edgekit.pipeline.remote_session import RemoteSession
 from edgekit.pipeline.replay import Recorder, Replay
@@ -94,8 +94,8 @@ def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, pla
             outcome = run_isolated(
                 EXPORT, export_kwargs(name, prepared.captured.folder, corrected, prepared.calibration_file,
                                       folder / f"model{fmt.suffix}", run.work / "scratch" / name),
-                name=f"{name} export", limits=Limits(request.child_seconds, request.child_memory_bytes), log=run.log,
-                env=run.child_env)
+                name=f"{name} export", limits=request.limits, log=run.log,
+                child=run.converters.take(name, request.limits))
             stage.peak(outcome.peak_rss_bytes)
             artifact, graph = outcome.value
             (folder / "artifact.json").write_text(artifact.model_dump_json())

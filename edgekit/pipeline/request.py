@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekit.errors import RecipeError
 from edgekit.formats.schemes import support
+from edgekit.pipeline.isolation import Limits
 from edgekit.recipe.load import LoadedRecipe
 from edgekit.types.scheme import SCHEMES, Scheme, SchemeSupport
 
@@ -30,6 +31,11 @@ class ExportRequest:
     jobs: int = 2
     child_seconds: float = 1800.0
     child_memory_bytes: int | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What one converter's process may use."""
+        return Limits(self.child_seconds, self.child_memory_bytes)
 
     @property
     def format_names(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import edgekit
 from edgekit.pipeline.cache import StageCache
 from edgekit.pipeline.cache_key import CacheKey, source_hash
 from edgekit.pipeline.child import end_children
+from edgekit.pipeline.converters import Converters
 from edgekit.pipeline.noise import new_log, noise_to
 from edgekit.pipeline.progress import Progress, make_progress
 from edgekit.pipeline.worker import peak_rss_bytes
@@ -52,11 +53,11 @@ class Run:
     """Use through :meth:`start`; threads may run stages side by side. ``user_code`` guards calls of the user's code."""
 
     def __init__(self, work: Path, log: Path, cache: StageCache, progress: Progress, jobs: int) -> None:
-        self.work, self.log = work, log
+        self.work, self.log, self.jobs = work, log, jobs
         self.records: list[StageRecord] = []
         self.user_code = threading.Lock()
         # Converters that share two cores get in each other's way with a thread pool each.
-        self.child_env: Mapping[str, str] = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
+        self.converters = Converters(log, {"OMP_NUM_THREADS": "1"} if jobs > 1 else {})
         self._cache, self._progress = cache, progress
 
     @classmethod
@@ -76,7 +77,9 @@ class Run:
             display = stack.enter_context(make_progress(progress, stream))
             cache = stack.enter_context(StageCache(say=display.message))
             stack.callback(end_children, log)  # interrupted: threads that wait for children are not told otherwise
-            yield cls(work, log, cache, display, jobs)
+            run = cls(work, log, cache, display, jobs)
+            stack.callback(run.converters.close)
+            yield run
 
     def cache_key(self, stage: str, inputs: Mapping[str, str], settings: Any,
                   tools: Mapping[str, str] | None = None) -> CacheKey:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgekit.types.artifact import Artifact
     from edgekit.types.graph import OpGraph
 
-__all__ = ["EXPORT", "export_kwargs", "export_task", "load_calibration", "save_calibration"]
+__all__ = ["EXPORT", "export_kwargs", "export_task", "load_calibration", "save_calibration", "warm_up"]
 
 EXPORT = "edgekit.pipeline.tasks:export_task"
 
@@ -35,6 +35,14 @@ def export_kwargs(format_name: str, program_folder: Path, plan: QuantPlan, calib
     """Arguments for :data:`EXPORT`: the plan without its inputs, which ``calibration`` (a saved file) holds."""
     return {"format_name": format_name, "program_folder": program_folder, "out": out, "scratch": scratch,
             "plan": replace(plan, calibration=(), options=dict(plan.options)), "calibration": calibration}
+
+
+def warm_up(format_name: str) -> None:
+    """Imports what :func:`export_task` will need."""
+    import torch.export  # noqa: F401
+
+    from edgekit.formats.registry import get_format
+    get_format(format_name).warm_up()
 
 
 def export_task(format_name: str, program_folder: Path, plan: QuantPlan, calibration: Path | None, out: Path,

@@ -37,6 +37,10 @@ class ExecutorchFormat:
     def tools(self) -> Mapping[str, str]:
         return {package: _version(package) for package in _PACKAGES}
 
+    def warm_up(self) -> None:
+        with needs_extra(self.name):
+            import edgekit.formats.executorch.export  # noqa: F401
+
     def export(self, program: Program, plan: QuantPlan, out: Path, scratch: Path) -> Artifact:
         refuse_unsupported(SUPPORT.get(plan.scheme.name), self.name, plan.scheme.name)
         with needs_extra(self.name):

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.formats.build import missing_extra
+from edgekit.formats.build import missing_extra, needs_extra
 from edgekit.formats.onnx.schemes import SUPPORT
 from edgekit.types.artifact import Artifact
 from edgekit.types.graph import OpGraph
@@ -36,6 +36,12 @@ class OnnxFormat:
 
     def tools(self) -> Mapping[str, str]:
         return {name: _version(name) for name in _TOOLS}
+
+    def warm_up(self) -> None:
+        with needs_extra(self.name):
+            import onnxscript  # noqa: F401
+
+            import edgekit.formats.onnx.build  # noqa: F401
 
     def export(self, program: Program, plan: QuantPlan, out: Path, scratch: Path) -> Artifact:
         self.tools()  # all packages there, before any work

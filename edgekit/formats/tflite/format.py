@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.formats.build import missing_extra
+from edgekit.formats.build import missing_extra, needs_extra
 from edgekit.formats.tflite.schemes import SUPPORT
 from edgekit.types.artifact import Artifact
 from edgekit.types.graph import OpGraph
@@ -36,6 +36,11 @@ class TfliteFormat:
 
     def tools(self) -> Mapping[str, str]:
         return {name: _version(name) for name in _TOOLS}
+
+    def warm_up(self) -> None:
+        with needs_extra(self.name):
+            import ai_edge_quantizer  # noqa: F401
+            import litert_torch  # noqa: F401
 
     def export(self, program: Program, plan: QuantPlan, out: Path, scratch: Path) -> Artifact:
         from edgekit.formats.tflite.build import build
