@@ -13,6 +13,7 @@ from edgekit.errors import EdgekitError
 from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import budget_lines
 from edgekit.pipeline.correction import Correction
+from edgekit.pipeline.isolation import result_of
 from edgekit.pipeline.memory import give_back
 from edgekit.pipeline.prepare import Prepared, prepare
 from edgekit.pipeline.produce import Produced, Widening, produce
@@ -42,7 +43,7 @@ def _produce_all(run: Run, request: ExportRequest, prepared: Prepared,
                    for name, cell in cells.items()}
         for name, future in futures.items():
             try:
-                made.append(future.result())
+                made.append(result_of(future))
             except EdgekitError as error:
                 failed.append((name, error))
     finally:

@@ -5,14 +5,28 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgekit.pipeline.child import Child
 
-__all__ = ["Handle", "Limits", "Outcome", "run_isolated", "start_isolated"]
+__all__ = ["Handle", "Limits", "Outcome", "result_of", "run_isolated", "start_isolated"]
+
+_LOOK_S = 0.5
+T = TypeVar("T")
+
+
+def result_of(future: Future[T]) -> T:
+    """``future.result()`` that Ctrl-C always gets through to.
+
+    A signal that arrives just before the main thread goes to sleep on a lock is not seen until it wakes: so it wakes.
+    """
+    while True:
+        done, _ = wait([future], timeout=_LOOK_S)
+        if done:
+            return future.result()
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ class Handle:
     def result(self) -> Outcome:
         """Waits for the child; an interrupt while waiting ends it first. Raises what :func:`run_isolated` does."""
         try:
-            return self.future.result()
+            return result_of(self.future)
         except BaseException:
             self.cancel()
             raise

@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from edgekit.pipeline.isolation import Limits, run_isolated
+from edgekit.pipeline.isolation import Limits, result_of, run_isolated
 from edgekit.pipeline.publish import Staging
 from edgekit.pipeline.run import Run
 
@@ -32,7 +32,7 @@ with Staging(Path({out!r})) as staging, Run.start(progress="terminal", own_termi
     futures = [pool.submit(produce, run, name) for name in ("one", "two")]
     try:
         for future in futures:
-            future.result()
+            result_of(future)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 """
