@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def _exported(name: str, precision: str, judge: Judge, file: Path, folder: Path)
         widened = [k for k in artifact.kept_float if k.macs]
         rows.append(row | judge.judge([o.numpy() for o in (out if isinstance(out, tuple) else [out])]) | {
             "widened_macs_share": sum(k.macs_share for k in widened),
-            "kept_float": [f"{k.op} {k.where}: {k.reason}" for k in artifact.kept_float]})
+            "kept_float": dict(Counter(k.reason for k in artifact.kept_float)),
+            "widened": [f"{k.op} {k.where}: {k.reason}" for k in widened]})
     return rows
 
 
