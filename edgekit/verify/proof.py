@@ -42,7 +42,8 @@ def prove(graph: OpGraph, artifact: Artifact, plan: QuantPlan, support: SchemeSu
         for constant in _wrong_weights(op, scheme.weights):
             problems.append(f"{op.kind} at {where}: weight {constant.name} is {constant.dtype} "
                             f"({constant.bytes} bytes), asked was {scheme.weights}")
-        if scheme.ranges == "static" and op.dtype != scheme.activations:
+        computes = op.kind != "embedding"  # a lookup does not
+        if scheme.ranges == "static" and computes and op.dtype != scheme.activations:
             problems.append(f"{op.kind} at {where}: computes in {op.dtype}, asked was {scheme.activations}")
     if scheme.quantized and not covered:
         problems.append(f"no operator holds weights that {scheme.name} covers: nothing was quantised")

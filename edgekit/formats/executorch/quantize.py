@@ -11,6 +11,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.errors import UsageError
+from edgekit.formats.executorch.embedding import quantize_embeddings
 from edgekit.formats.executorch.memory_format import arrives_channels_last
 from edgekit.formats.executorch.quantizer import XnnpackQuantizer
 from edgekit.formats.executorch.schemes import covered_kinds
@@ -35,19 +36,22 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> tuple[Gr
         raise UsageError("calibration-missing", f"Scheme {scheme.name} needs calibration inputs.",
                          cause="Static scales come from representative inputs, and there are none.",
                          next="Define calibration() in the workload, or name quantize.calibration.data.")
-    quantizer = XnnpackQuantizer(scheme.ranges, _BITS[scheme.weights], plan.observer, covered_kinds(scheme.name),
+    covered = covered_kinds(scheme.name)
+    quantizer = XnnpackQuantizer(scheme.ranges, _BITS[scheme.weights], plan.observer, covered - {"embedding"},
                                  lambda node: kept_float(node, plan, program.sources),
                                  integer_outputs=plan.io.dtype != "float32")
     if scheme.ranges == "none":
         _split_biases(module)
     elif scheme.ranges == "dynamic":
-        _convert_images(module, covered_kinds(scheme.name))
+        _convert_images(module, covered)
     else:
         _separate_biases(module)
     prepared = prepare_pt2e(module, quantizer)
     _calibrate(prepared, plan.calibration if scheme.needs_calibration else (program.example,))
     _correct_biases(prepared, program, plan)
     converted = convert_pt2e(prepared)
+    if "embedding" in covered:
+        quantize_embeddings(converted, lambda node: kept_float(node, plan, program.sources))
     _share_zero_points(converted)
     return converted, quantizer.without_kernel
 

@@ -21,13 +21,14 @@ _CELLS = (
     _yes("fp16", ("linear", "embedding"),
          "all operators compute in float16 between float32 inputs and outputs; convolution filters are stored as "
          "float32 (XNNPACK's serialiser writes them so) and turn to float16 as the file loads"),
-    _yes("w8a8-static", ("conv", "depthwise_conv", "conv_transpose", "linear"),
+    _yes("w8a8-static", ("conv", "depthwise_conv", "conv_transpose", "linear", "embedding"),
          "softmax, normalisation, hard-swish, GELU and attention products compute in float: XNNPACK has no int8 "
-         "kernels for them"),
-    _yes("w8a8-dynamic", ("conv", "linear"),
-         "depthwise and transposed convolutions and embeddings stay float32: XNNPACK takes ranges at run time only "
-         "for linear layers and ordinary 2-D convolutions"),
-    _yes("w8-weight-only", ("linear",), "convolutions stay float32: XNNPACK has no float kernel with int8 filters"),
+         "kernels for them; embeddings are looked up by ExecuTorch's own quantized_ops"),
+    _yes("w8a8-dynamic", ("conv", "linear", "embedding"),
+         "depthwise and transposed convolutions stay float32: XNNPACK takes ranges at run time only "
+         "for linear layers and ordinary 2-D convolutions; embeddings are looked up by ExecuTorch's own quantized_ops"),
+    _yes("w8-weight-only", ("linear", "embedding"), "convolutions stay float32: XNNPACK has no float kernel "
+         "with int8 filters; embeddings are looked up by ExecuTorch's own quantized_ops"),
     _yes("w4-weight-only", ("linear",),
          "one scale a channel, not a block: XNNPACK's kernels for blocks of int4 take int8 activations only; "
          "convolutions stay float32"),

@@ -77,13 +77,25 @@ def test_integer_borders_need_integers_inside(cnn_program: Program, tmp_path: Pa
     assert caught.value.code == "io-dtype"
 
 
-def test_text_model(tiny_text: nn.Module, tmp_path: Path) -> None:
-    sqnr, artifact, path = reached(tiny_text, "w8a8-dynamic", sentences(8), tmp_path)
+@pytest.mark.parametrize("scheme", ["w8a8-dynamic", "w8a8-static", "w8-weight-only"])
+def test_embeddings_are_stored_in_int8(tiny_text: nn.Module, tmp_path: Path, scheme: str) -> None:
+    sqnr, artifact, path = reached(tiny_text, scheme, sentences(8), tmp_path)
     assert sqnr > 35
-    assert {n.op for n in artifact.not_delegated} == {"aten::embedding", "aten::native_layer_norm"}
+    assert {n.op for n in artifact.not_delegated} == {"quantized_decomposed::embedding_byte", "aten::native_layer_norm"}
     assert all(n.reason for n in artifact.not_delegated)
-    assert [k.where for k in artifact.kept_float] == ["embed"]
-    assert FORMAT.graph(path).inputs[0].dtype == "int64"
+    assert artifact.kept_float == ()
+    graph = FORMAT.graph(path)
+    assert graph.inputs[0].dtype == "int64"
+    (lookup,) = [op for op in graph.ops if op.kind == "embedding"]
+    assert [c.dtype for c in lookup.constants if c.role == "weight"] == ["int8"]
+    assert lookup.source.module == "embed"
+
+
+def test_an_embedding_can_be_kept_float(text_program: Program, tmp_path: Path) -> None:
+    keep = (FloatRule("embed", "*", "asked for", "recipe"),)
+    artifact, path = export(text_program, plan_of("w8a8-dynamic", keep_float=keep), tmp_path)
+    assert [(k.where, k.reason) for k in artifact.kept_float] == [("embed", "asked for")]
+    assert {n.op for n in artifact.not_delegated} == {"aten::embedding", "aten::native_layer_norm"}
 
 
 def test_a_tied_weight_outside_the_delegate_is_noted(text_program: Program, tmp_path: Path) -> None:
