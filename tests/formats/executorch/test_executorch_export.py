@@ -93,7 +93,7 @@ def test_embeddings_are_stored_in_int8(tiny_text: nn.Module, tmp_path: Path, sch
 
 def test_an_embedding_can_be_kept_float(text_program: Program, tmp_path: Path) -> None:
     keep = (FloatRule("embed", "*", "asked for", "recipe"),)
-    artifact, path = export(text_program, plan_of("w8a8-dynamic", keep_float=keep), tmp_path)
+    artifact, _ = export(text_program, plan_of("w8a8-dynamic", keep_float=keep), tmp_path)
     assert [(k.where, k.reason) for k in artifact.kept_float] == [("embed", "asked for")]
     assert {n.op for n in artifact.not_delegated} == {"aten::embedding", "aten::native_layer_norm"}
 
