@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ def claim(name: str, value: float | None, unit: str, op: str, goal: float) -> di
 
 
 def machine() -> dict[str, Any]:
-    """What a reader needs to place the figures; no host names."""
+    """What a reader needs to place the figures; no host names. ``sources`` is the hash of edgekit's own."""
     import torch
+
+    from edgekit.pipeline.cache_key import source_hash
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
-    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__}
+    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version(), "torch": torch.__version__,
+            "date": date.today().isoformat(), "sources": source_hash()}
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

@@ -30,6 +30,7 @@ __all__ = ["Entry", "StageCache", "cache_folder"]
 
 DEFAULT_MAX_BYTES = 10 * 10**9
 _SCHEMA = "edgekit/cache-entry/1"
+_RETRY_S = 0.02
 
 
 def cache_folder() -> Path:
@@ -84,7 +85,11 @@ class StageCache:
             entry = self._read(key.digest, check=True)
             if entry is None:
                 os.close(lock)
-                lock = self._lock(key.digest, fcntl.LOCK_EX)
+                try:  # never wait for the exclusive lock: who made the entry meanwhile may hold it for a whole run
+                    lock = self._lock(key.digest, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    time.sleep(_RETRY_S)
+                    continue
                 try:
                     entry = self._read(key.digest, check=True) or self._build(key, make)
                     fcntl.flock(lock, fcntl.LOCK_SH)  # not atomic: someone may prune in between
