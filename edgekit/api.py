@@ -19,12 +19,11 @@ __all__ = ["export", "inspect", "plan", "verify"]
 
 def _request(workload: str, recipe: str | Path, device: str | None, formats: Sequence[str], weights: Path | None,
              out: Path, **limits: Any) -> ExportRequest:
-    from edgekit.devices.catalogue import get_device, load_devices
+    from edgekit.devices.catalogue import get_device, known_devices
     from edgekit.formats.registry import get_format
     from edgekit.pipeline.request import ExportRequest
     from edgekit.recipe.load import load_recipe
-    known = {name: tuple(profile.processors) for name, profile in load_devices().items()}
-    loaded = load_recipe(recipe, known_devices=known, pass_settings=_pass_settings)
+    loaded = load_recipe(recipe, known_devices=known_devices(), pass_settings=_pass_settings)
     for name in formats:
         get_format(name)
     if device is not None:

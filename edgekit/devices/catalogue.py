@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,25 @@ def load_devices() -> dict[str, Device]:
     return {id_: load_device(path) for id_, path in list_devices().items()}
 
 
-def known_devices() -> dict[str, tuple[str, ...]]:
+class _Known(Mapping[str, tuple[str, ...]]):
+    """Ids with the names of their processors; a profile is read when somebody asks for its processors."""
+
+    def __init__(self) -> None:
+        self._files = list_devices()
+
+    def __getitem__(self, id_: str) -> tuple[str, ...]:
+        return tuple(load_device(self._files[id_]).processors)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def known_devices() -> Mapping[str, tuple[str, ...]]:
     """Ids with the names of their processors: what a recipe's ``device`` and ``processor`` are checked against."""
-    return {id_: tuple(device.processors) for id_, device in load_devices().items()}
+    return _Known()
 
 
 def get_device(id: str) -> Device:  # noqa: A002 - the profile's own key

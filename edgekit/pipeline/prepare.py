@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgekit.compress.registry import get_pass
 from edgekit.compress.state import restore_state, save_state
 from edgekit.contracts import FloatRule, Inputs, IoSpec, Program, QuantPlan, Workload
@@ -19,7 +21,7 @@ from edgekit.quantize.rules import resolve_keep_float
 from edgekit.recipe.schema import Quantize
 from edgekit.types.report import PassReport
 from edgekit.types.scheme import SCHEMES
-from edgekit.verify.fidelity import Reference, float_reference
+from edgekit.verify.fidelity import Reference, float_outputs, float_reference
 from edgekit.workload.calibration import calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
 from edgekit.workload.hashing import calibration_hash, program_hash
@@ -133,6 +135,25 @@ def _calibrate(run: Run, request: ExportRequest, workload: Workload) -> tuple[In
         return calibration_inputs(workload, data=data, samples=samples)
 
 
+def _reference(run: Run, request: ExportRequest, workload: Workload, captured: Captured, skip: int) -> Reference:
+    """The float model's side. Its outputs come from the cache; its metric is the user's code, and runs each time."""
+
+    def make(folder: Path) -> None:
+        for index, outputs in enumerate(float_outputs(workload, inputs, source)):
+            np.savez(folder / f"{index}.npz", *outputs)
+
+    with run.stage("reference") as stage:
+        inputs, source = fidelity_inputs(workload, request.recipe.recipe.fidelity.min_inputs, skip,
+                                         request.recipe.calibration_data)
+        folder = stage.cached(run.cache_key("reference", {"program": captured.hash, "inputs": calibration_hash(inputs)},
+                                            None), make)
+        known = []
+        for index in range(len(inputs)):
+            with np.load(folder / f"{index}.npz", allow_pickle=False) as stored:
+                known.append(tuple(stored[name] for name in stored.files))
+        return float_reference(workload, inputs, source, tuple(known))
+
+
 def prepare(run: Run, request: ExportRequest) -> Prepared:
     """Loads, compresses, captures, calibrates and runs the float reference. Raises the rooms' own errors."""
     recipe = request.recipe.recipe
@@ -144,10 +165,7 @@ def prepare(run: Run, request: ExportRequest) -> Prepared:
     plan = QuantPlan(
         scheme=request.scheme, observer=recipe.quantize.observer, calibration=calibration,
         keep_float=_rules(run, captured, recipe.quantize), io=IoSpec(recipe.io.dtype, recipe.io.layout))
-    with run.stage("reference"):
-        inputs, source = fidelity_inputs(workload, recipe.fidelity.min_inputs, len(calibration),
-                                         request.recipe.calibration_data)
-        reference = float_reference(workload, inputs, source)
+    reference = _reference(run, request, workload, captured, len(calibration))
     saved = save_calibration(calibration, run.work / "calibration.pt") if calibration else None
     return Prepared(workload, captured, plan, saved, calibration_hash(calibration) if calibration else None,
                     reference, passes)

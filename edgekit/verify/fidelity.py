@@ -17,7 +17,7 @@ from edgekit.types.fidelity import Fidelity
 from edgekit.verify.compare import compare
 from edgekit.verify.predictor import float_predictor, predictor
 
-__all__ = ["Reference", "float_reference", "measure_fidelity"]
+__all__ = ["Reference", "float_outputs", "float_reference", "measure_fidelity"]
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,23 @@ def _metric(workload: Workload, predict: Predict) -> float | None:
     return value
 
 
-def float_reference(workload: Workload, inputs: Sequence[Inputs], source: str) -> Reference:
-    """Outputs and metric of the float model. Raises WorkloadError where its own outputs are not finite."""
-    predict = float_predictor(workload.module, workload.example, workload.input_names)
+def float_outputs(workload: Workload, inputs: Sequence[Inputs], source: str) -> tuple[tuple[np.ndarray, ...], ...]:
+    """Outputs of the float model for each input. Raises WorkloadError where they are not finite."""
     single = float_predictor(workload.module, workload.example, workload.input_names, batch=False)
     outputs = _outputs(single, inputs)
     if not all(np.isfinite(o).all() for outs in outputs for o in outs if np.issubdtype(o.dtype, np.floating)):
         raise WorkloadError("float-output-not-finite", f"the float model {workload.name} returns NaN or infinity",
                             where=str(workload.source),
                             cause=f"inputs: {source}", next="check the weights and the pre-processing of the inputs")
-    return Reference(tuple(inputs), outputs, source, _metric(workload, predict))
+    return outputs
+
+
+def float_reference(workload: Workload, inputs: Sequence[Inputs], source: str,
+                    outputs: tuple[tuple[np.ndarray, ...], ...] | None = None) -> Reference:
+    """Outputs and metric of the float model; ``outputs`` where they are known. Raises WorkloadError (see above)."""
+    predict = float_predictor(workload.module, workload.example, workload.input_names)
+    known = float_outputs(workload, inputs, source) if outputs is None else outputs
+    return Reference(tuple(inputs), known, source, _metric(workload, predict))
 
 
 def is_classifier(workload: Workload) -> bool:

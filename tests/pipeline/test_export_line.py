@@ -89,7 +89,8 @@ def test_a_changed_budget_converts_nothing_again(exported, tmp_path):
     recipe.write_text(exported.recipe.read_text().replace("size_mb: 1.0", "size_mb: 0.0001"))
     report = api.export(str(exported.workload), recipe, out=tmp_path / "out")
     cached = {s.name for s in report.stages if s.cached}
-    assert cached == {"capture", "plan", *(f"{step}:{name}" for step in ("export", "verify") for name in FORMATS)}
+    each = {f"{step}:{name}" for step in ("export", "verify") for name in FORMATS}
+    assert cached == {"capture", "plan", "reference", *each}
     before = json.loads((exported.out / "report.json").read_text())
     for now, then in zip(report.artifacts, before["artifacts"], strict=True):
         assert now.fidelity.model_dump(mode="json") == then["fidelity"]
