@@ -28,7 +28,7 @@ from edgekit.workload.hashing import add_tensor
 __all__ = ["Opaque", "identity"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.layout,
-          torch.memory_format, PurePath, re.Pattern, types.BuiltinFunctionType, np.dtype, slice, range)
+          torch.memory_format, PurePath, types.BuiltinFunctionType, np.dtype, slice, range)
 # Bookkeeping of nn.Module itself, described on its own or without a say in what is computed.
 _SKIPPED = {"_is_full_backward_hook", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
             "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"}
@@ -72,6 +72,8 @@ class _Describer:
             self.digest.update(np.ascontiguousarray(value).tobytes())
         elif isinstance(value, enum.Enum):
             self._text("member", value.name)
+        elif isinstance(value, re.Pattern):
+            self._each(value.pattern, value.flags)
         elif isinstance(value, type | types.ModuleType):
             self._text("name", f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value.__name__)}")
         elif isinstance(value, types.FunctionType):
@@ -104,7 +106,7 @@ class _Describer:
             slots = vars(kind).get("__slots__", ())
             names = (slots,) if isinstance(slots, str) else slots
             state |= {name: getattr(value, name) for name in names if hasattr(value, name)}
-        if not state and type(value).__module__ != "builtins" and not hasattr(value, "__dict__"):
+        if not state and not hasattr(value, "__dict__") and type(value) is not object:
             raise Opaque(f"{type(value).__module__}.{type(value).__qualname__}")
         self.classes.add(type(value))
         for name in sorted(set(state) - _SKIPPED):

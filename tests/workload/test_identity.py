@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -83,10 +84,19 @@ def test_library_classes_come_with_their_file_and_version(write):
     assert "file transformers.models.bert.modeling_bert" in found
 
 
-def test_what_cannot_be_described_has_no_identity(write):
+@pytest.mark.parametrize("thing", [threading.Lock(), bytearray(b"x"), iter([1])])
+def test_what_cannot_be_described_has_no_identity(write, thing):
     workload: Workload = load_workload(str(write()))
-    workload.module.lock = threading.Lock()
+    workload.module.thing = thing
     assert identity(workload) is None
+
+
+def test_long_patterns_are_told_apart(write):
+    workload = load_workload(str(write()))
+    workload.module.pattern = re.compile("a" * 300 + "b")
+    before = identity(workload)
+    workload.module.pattern = re.compile("a" * 300 + "c")
+    assert identity(workload)["module"] != before["module"]
 
 
 def test_objects_that_hold_each_other(write):
