@@ -12,7 +12,7 @@ from coverage import hub, tasks, vision
 
 @dataclass(frozen=True)
 class Network:
-    """``steps`` of Adam at ``rate`` with batches of 64 reach a useful score in about a minute at most."""
+    """``steps`` of Adam at ``rate`` with batches of 64 reach a useful score in a few minutes at most."""
 
     family: str
     build: Callable[[], nn.Module]
@@ -42,10 +42,10 @@ ZOO: dict[str, Network] = {
     "unet": Network("dense", vision.UNet, tasks.masks, 120),
     "pyramid": Network("dense", vision.FeaturePyramidSegmenter, tasks.masks, 150),
     "segformer": Network("dense", hub.segformer, tasks.masks, 200, 2e-3),
-    "detector": Network("dense", vision.Detector, tasks.boxes, 400),
-    "vit": Network("attention", hub.vit, _digits(32), 350, 1e-3),
+    "detector": Network("dense", vision.Detector, tasks.boxes, 800),
+    "vit": Network("attention", hub.vit, _digits(32), 900, 1e-3),
     "swin": Network("attention", hub.swin, _digits(32), 1000, 1e-3),
-    "mobilevit": Network("attention", hub.mobilevit, _digits(64), 200, 1e-3),
+    "mobilevit": Network("attention", hub.mobilevit, _digits(64), 700, 1e-3),
     "conv_attention": Network("attention", vision.ConvAttention, _digits(32), 400, 1e-3),
     "bert": Network("text", hub.bert, tasks.tokens, 350, 1e-3),
     "distilbert": Network("text", hub.distilbert, tasks.tokens, 350, 1e-3),
