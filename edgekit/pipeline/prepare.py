@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from functools import cached_property
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,15 @@ class Captured:
 
     folder: Path
     hash: str
+    _program: Program | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @cached_property
+    @property
     def program(self) -> Program:
-        return load_program(self.folder)
+        with self._lock:  # formats are converted side by side; reading it takes a second
+            if self._program is None:
+                self._program = load_program(self.folder)
+            return self._program
 
 
 @dataclass
@@ -104,10 +109,7 @@ def _capture(run: Run, request: ExportRequest, workload: Workload) -> Captured:
         folder = stage.cached(None if facts is None else run.cache_key("capture", facts, None), make)
         notes = json.loads((folder / "capture.json").read_text(encoding="utf-8"))
         workload.warnings += notes["warnings"]
-    captured = Captured(folder, notes["hash"])
-    if made:
-        captured.program = made[0]
-    return captured
+    return Captured(folder, notes["hash"], made[0] if made else None)
 
 
 def _rules(run: Run, captured: Captured, quantize: Quantize) -> tuple[FloatRule, ...]:
@@ -125,14 +127,14 @@ def _rules(run: Run, captured: Captured, quantize: Quantize) -> tuple[FloatRule,
 
 
 def _calibrate(run: Run, request: ExportRequest, workload: Workload) -> tuple[Inputs, ...]:
-    settings = request.recipe.recipe.quantize.calibration
-    data, samples = request.recipe.calibration_data, settings.samples
-    if not request.scheme.needs_calibration:  # still good to correct biases with, where there are any
-        if not request.scheme.quantized or (data is None and workload.calibration is None):
-            return ()
-        samples = min(samples, _CORRECTION_SAMPLES)
+    """Inputs for ranges, or only to correct biases with where the scheme needs no ranges and the workload has some."""
+    scheme, settings = request.scheme, request.recipe.recipe.quantize.calibration
+    if not scheme.quantized or not (scheme.needs_calibration or workload.calibration):
+        return ()
     with run.stage("calibrate"):
-        return calibration_inputs(workload, data=data, samples=samples)
+        if scheme.needs_calibration:
+            return calibration_inputs(workload, data=request.recipe.calibration_data, samples=settings.samples)
+        return calibration_inputs(workload, data=None, samples=_CORRECTION_SAMPLES, fewer=True)
 
 
 def _reference(run: Run, request: ExportRequest, workload: Workload, captured: Captured, skip: int) -> Reference:

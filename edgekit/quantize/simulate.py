@@ -17,6 +17,7 @@ from edgekit.quantize.kinds import op_name
 from edgekit.quantize.params import fake_quantize, fake_quantize_dynamic, fake_quantize_weight
 from edgekit.quantize.rules import is_float
 from edgekit.quantize.wiring import DYNAMIC_KINDS, STATIC_KINDS, WEIGHT_AXIS, Wiring
+from edgekit.types.fidelity import WORST_DB
 from edgekit.types.graph import Source
 from edgekit.types.verification import LayerError
 
@@ -24,8 +25,6 @@ __all__ = ["Simulator", "layer_errors", "simulate"]
 
 # Values a scale in int4 weights: what TFLite's and ExecuTorch's block kernels take.
 INT4_BLOCK = 32
-# What any error on a signal of zero stands for: far below any floor, and a number that JSON has.
-WORST_DB = -200.0
 _WEIGHT_BITS = {"int8": 8, "int4": 4}
 
 

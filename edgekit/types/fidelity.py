@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from edgekit.types.base import Data
 
-__all__ = ["Fidelity"]
+__all__ = ["WORST_DB", "Fidelity"]
+
+# What an error stands for that no ratio can say (not finite, or on a signal of zero): far below any floor.
+WORST_DB = -200.0
 
 
 class Fidelity(Data):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgekit.types.fidelity import WORST_DB
+
 __all__ = ["Distance", "compare", "sqnr_db"]
 
-# The error that an infinite or missing value stands for: far below any floor.
-WORST_DB = -200.0
 _LARGEST = np.finfo(np.float64).max
 
 

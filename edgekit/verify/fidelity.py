@@ -61,7 +61,10 @@ def float_outputs(workload: Workload, inputs: Sequence[Inputs], source: str) -> 
 
 def float_reference(workload: Workload, inputs: Sequence[Inputs], source: str,
                     outputs: tuple[tuple[np.ndarray, ...], ...] | None = None) -> Reference:
-    """Outputs and metric of the float model; ``outputs`` where they are known. Raises WorkloadError (see above)."""
+    """Outputs and metric of the float model. ``outputs``: those for ``inputs``, where an earlier run kept them.
+
+    Raises WorkloadError where an output or the metric is not finite.
+    """
     predict = float_predictor(workload.module, workload.example, workload.input_names)
     known = float_outputs(workload, inputs, source) if outputs is None else outputs
     return Reference(tuple(inputs), known, source, _metric(workload, predict))

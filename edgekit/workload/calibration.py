@@ -18,21 +18,23 @@ from edgekit.workload.origin import shown
 __all__ = ["calibration_inputs", "fidelity_inputs"]
 
 
-def calibration_inputs(workload: Workload, *, data: Path | None, samples: int) -> tuple[Inputs, ...]:
+def calibration_inputs(workload: Workload, *, data: Path | None, samples: int, fewer: bool = False
+                       ) -> tuple[Inputs, ...]:
     """At most ``samples`` calibration inputs, each with the shapes and dtypes of ``workload.example``.
 
     Args:
         data: an ``.npz`` (keys = input names, first dimension = samples) or a folder of images; None takes the
             workload's ``calibration()``.
+        fewer: fewer are as good; else they are taken with a warning in ``workload.warnings``.
 
-    Fewer than asked are taken with a warning in ``workload.warnings``. Raises WorkloadError: ``calibration-missing``,
+    Raises WorkloadError: ``calibration-missing``,
     ``calibration-empty``, ``calibration-shape``, ``calibration-dtype``, ``calibration-nan`` and those of the readers.
     """
     taken = tuple(itertools.islice(_samples(workload, data), samples))
     if not taken:
         raise WorkloadError("calibration-empty", "there are no calibration samples", where=_origin(workload, data),
                             next="give at least one sample; 100 to 500 typical ones calibrate well")
-    if len(taken) < samples:
+    if len(taken) < samples and not fewer:
         workload.warnings.append(f"{len(taken)} calibration samples, {samples} asked for")
     return taken
 

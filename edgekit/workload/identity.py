@@ -192,7 +192,9 @@ def _code(workload: Workload, classes: set[type]) -> dict[str, str]:
 
 
 def identity(workload: Workload) -> dict[str, str] | None:
-    """Hashes by name of what ``workload.module`` and its example inputs are; None where an object cannot be described.
+    """Hashes by name of what ``workload.module`` and its example inputs are.
+
+    None where an object cannot be described, with a note in ``workload.warnings``.
 
     Covers weights, every attribute of every submodule, the files of the user's modules and their plain globals, the
     files of the classes involved, and the versions of their libraries. Not covered: what ``forward`` reads from
@@ -201,7 +203,10 @@ def identity(workload: Workload) -> dict[str, str] | None:
     describer = _Describer()
     try:
         describer.add(workload.module)
-    except (Opaque, RecursionError):
+    except (Opaque, RecursionError) as error:
+        reason = f"it holds a {error}" if isinstance(error, Opaque) else "its objects are nested too deep"
+        note = f"the captured model is not kept for later runs: what it does cannot be told from its parts ({reason})"
+        workload.warnings += [note] if note not in workload.warnings else []
         return None
     example = _Describer()
     example.add((workload.example, workload.input_names, workload.output_names, workload.dynamic_batch, workload.name))

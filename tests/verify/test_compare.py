@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from edgekit.verify.compare import WORST_DB, compare, sqnr_db
+from edgekit.types.fidelity import WORST_DB
+from edgekit.verify.compare import compare, sqnr_db
 
 
 def test_sqnr_is_ten_log_of_power_ratio():

@@ -89,6 +89,9 @@ def test_what_cannot_be_described_has_no_identity(write, thing):
     workload: Workload = load_workload(str(write()))
     workload.module.thing = thing
     assert identity(workload) is None
+    assert identity(workload) is None
+    (note,) = workload.warnings
+    assert type(thing).__name__ in note
 
 
 def test_long_patterns_are_told_apart(write):
