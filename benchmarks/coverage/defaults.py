@@ -20,11 +20,11 @@ from coverage.zoo import ZOO
 Inputs = tuple[torch.Tensor, ...]
 
 
-def _parts(name: str, checkpoints: Path) -> tuple[torch.nn.Module, Inputs, list[Inputs]]:
-    task = ZOO[name].task()
+def _parts(name: str, fold: int, checkpoints: Path) -> tuple[torch.nn.Module, Inputs, list[Inputs]]:
+    task = ZOO[name].task(fold)
     example = tuple(t[:1] for t in task.train)
     samples = [tuple(t[i:i + 1] for t in task.train) for i in range(CALIBRATION)]
-    return trained(name, checkpoints), example, samples
+    return trained(name, fold, checkpoints), example, samples
 
 
 def onnx(module: torch.nn.Module, example: Inputs, samples: list[Inputs], int8: bool, out: Path) -> None:
@@ -136,9 +136,9 @@ def _run_tflite(artifact: Path) -> Any:
 _RUNNERS = {"onnx": _run_onnx, "executorch": _run_executorch, "tflite": _run_tflite}
 
 
-def export_and_run(format_name: str, name: str, checkpoints: Path, int8: bool, out: Path,
+def export_and_run(format_name: str, name: str, fold: int, checkpoints: Path, int8: bool, out: Path,
                    items: int) -> list[np.ndarray]:
     """The whole default flow and its answers to the first ``items`` test items (child process target)."""
-    FLOWS[format_name](*_parts(name, checkpoints), int8, out)
-    test = [t[:items].numpy() for t in ZOO[name].task().test]
+    FLOWS[format_name](*_parts(name, fold, checkpoints), int8, out)
+    test = [t[:items].numpy() for t in ZOO[name].task(fold).test]
     return [np.concatenate(column) for column in run(format_name, out, test)]

@@ -33,6 +33,16 @@ class Single(Logits):
         return super().forward(x)
 
 
+def _scaled(module: nn.Module) -> nn.Module:
+    """Weights as large as such narrow layers need: transformers' 0.02 shrinks their signal to nothing."""
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d):
+            nn.init.kaiming_normal_(child.weight)
+        elif isinstance(child, nn.Linear):
+            nn.init.xavier_uniform_(child.weight)
+    return module
+
+
 def _image(model: str, config: str, **settings: Any) -> nn.Module:
     import transformers
     cfg = getattr(transformers, config)(num_labels=10, **settings)
@@ -60,12 +70,8 @@ def regnet() -> nn.Module:
 
 
 def efficientnet() -> nn.Module:
-    module = _image("EfficientNetForImageClassification", "EfficientNetConfig", image_size=SIZE, width_coefficient=0.35,
-                    depth_coefficient=0.5, hidden_dim=448, dropout_rate=0.1)
-    for child in module.modules():
-        if isinstance(child, nn.Conv2d):  # transformers' small weights shrink the signal to nothing in this one
-            nn.init.kaiming_normal_(child.weight)
-    return module
+    return _scaled(_image("EfficientNetForImageClassification", "EfficientNetConfig", image_size=SIZE,
+                          width_coefficient=0.35, depth_coefficient=0.5, hidden_dim=448, dropout_rate=0.1))
 
 
 def convnext() -> nn.Module:
@@ -74,18 +80,20 @@ def convnext() -> nn.Module:
 
 
 def mobilevit() -> nn.Module:
-    return _image("MobileViTForImageClassification", "MobileViTConfig", image_size=SIZE, hidden_sizes=[32, 40, 48],
-                  neck_hidden_sizes=[8, 16, 24, 32, 40, 48, 96], num_attention_heads=4)
+    return _scaled(_image("MobileViTForImageClassification", "MobileViTConfig", image_size=SIZE,
+                          hidden_sizes=[32, 40, 48], neck_hidden_sizes=[8, 16, 24, 32, 40, 48, 96],
+                          num_attention_heads=4))
 
 
 def vit() -> nn.Module:
-    return _image("ViTForImageClassification", "ViTConfig", image_size=32, patch_size=4, hidden_size=64,
-                  num_hidden_layers=3, num_attention_heads=4, intermediate_size=128, attn_implementation="eager")
+    return _scaled(_image("ViTForImageClassification", "ViTConfig", image_size=32, patch_size=4, hidden_size=64,
+                          num_hidden_layers=3, num_attention_heads=4, intermediate_size=128,
+                          attn_implementation="eager"))
 
 
 def swin() -> nn.Module:
-    return _image("SwinForImageClassification", "SwinConfig", image_size=32, patch_size=2, embed_dim=24,
-                  depths=[2, 2], num_heads=[2, 4], window_size=4)
+    return _scaled(_image("SwinForImageClassification", "SwinConfig", image_size=32, patch_size=2, embed_dim=24,
+                          depths=[2, 2], num_heads=[2, 4], window_size=4))
 
 
 def segformer() -> nn.Module:
@@ -117,9 +125,9 @@ def distilbert() -> nn.Module:
 
 
 def mobilebert() -> nn.Module:
-    return _text("MobileBertForSequenceClassification", "MobileBertConfig", hidden_size=64, embedding_size=32,
-                 num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, intra_bottleneck_size=32,
-                 true_hidden_size=32, max_position_embeddings=64)
+    return _scaled(_text("MobileBertForSequenceClassification", "MobileBertConfig", hidden_size=64, embedding_size=32,
+                         num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, intra_bottleneck_size=32,
+                         true_hidden_size=32, max_position_embeddings=64))
 
 
 def gpt2() -> nn.Module:

@@ -1,7 +1,8 @@
 """Small real tasks: digits as classes, masks and boxes; token sequences; synthesised sound and motion.
 
-Each task gives (inputs, target) tensors for training and for testing, a loss and a score in percent points. The test
-digits are held out from training and shown in three fixed perturbations, so that single images are not loud.
+Each task gives (inputs, target) tensors for training and for testing, a loss and a score in percent points. A task is
+asked for by its fold: every digit is held out for testing in one of the ``FOLDS``, and what is synthesised is drawn
+anew for each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import torch
 import torch.nn.functional as F
 
 Tensors = tuple[torch.Tensor, ...]
+
+FOLDS = 3
+_NEXT_DRAW = 1000  # between the random seeds of two folds
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ def _top1(outputs: Any, target: torch.Tensor) -> torch.Tensor:
 
 
 @cache
-def _digits() -> tuple[torch.Tensor, torch.Tensor]:
+def _digits(fold: int) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Images, labels, and how many of them are for training: those before the last third."""
     from sklearn.datasets import load_digits
     data = load_digits()
     order = torch.randperm(len(data.images), generator=torch.Generator().manual_seed(7))
+    order = order.roll(fold * len(order) // FOLDS)
     images = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16.0
-    return images[order], torch.tensor(data.target)[order]
+    return images[order], torch.tensor(data.target)[order], len(order) * 2 // FOLDS
 
 
 def _perturbed(images: torch.Tensor) -> torch.Tensor:
@@ -63,10 +69,9 @@ def _resized(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 @cache
-def digits(size: int) -> Task:
-    """10 classes; images 3 x size x size."""
-    images, labels = _digits()
-    cut = len(images) * 2 // 3
+def digits(size: int, fold: int) -> Task:
+    """10 classes; images 3 x size x size. The test images are followed by the same, perturbed."""
+    images, labels, cut = _digits(fold)
     test = _resized(_perturbed(images[cut:]), size)
     train = torch.cat([images[:cut], images[:cut].roll((0, 1), (2, 3)), 0.1 + 0.8 * images[:cut]])
     return Task(f"digits{size}", (_resized(train, size),), labels[:cut].repeat(3), (test,), labels[cut:].repeat(3),
@@ -86,11 +91,10 @@ def _canvas(images: torch.Tensor, seed: int, size: int = 64) -> tuple[torch.Tens
 
 
 @cache
-def masks() -> Task:
+def masks(fold: int) -> Task:
     """Every pixel background or ink: outputs N x 2 x 64 x 64. An image counts as right where its IoU is over 0.8."""
-    images, _ = _digits()
-    cut = len(images) * 2 // 3
-    train, test = _canvas(images[:cut], 1)[0], _canvas(images[cut:], 2)[0]
+    images, _, cut = _digits(fold)
+    train, test = (_canvas(part, seed + _NEXT_DRAW * fold)[0] for part, seed in ((images[:cut], 1), (images[cut:], 2)))
 
     def iou(outputs: Any, target: torch.Tensor) -> torch.Tensor:
         ink = _first(outputs).argmax(1).bool()
@@ -102,11 +106,11 @@ def masks() -> Task:
 
 
 @cache
-def boxes() -> Task:
+def boxes(fold: int) -> Task:
     """Class scores (N x 10) and box (N x 3). Right: the class, and an IoU over 0.5."""
-    images, labels = _digits()
-    cut = len(images) * 2 // 3
-    (train, train_box), (test, test_box) = _canvas(images[:cut], 1), _canvas(images[cut:], 2)
+    images, labels, cut = _digits(fold)
+    (train, train_box), (test, test_box) = (
+        _canvas(part, seed + _NEXT_DRAW * fold) for part, seed in ((images[:cut], 1), (images[cut:], 2)))
 
     def loss(outputs: Any, target: Tensors) -> torch.Tensor:
         return F.cross_entropy(outputs[0], target[0]) + 10 * F.smooth_l1_loss(outputs[1], target[1])
@@ -127,9 +131,9 @@ VOCABULARY, LENGTH, TOPICS = 200, 32, 8
 
 
 @cache
-def tokens() -> Task:
+def tokens(fold: int) -> Task:
     """Topic of a token sequence: 6 of 32 tokens speak of a topic, and a marker moves it to the next one."""
-    g = torch.Generator().manual_seed(3)
+    g = torch.Generator().manual_seed(3 + _NEXT_DRAW * fold)
 
     def make(n: int) -> tuple[torch.Tensor, torch.Tensor]:
         topic = torch.randint(0, TOPICS, (n,), generator=g)
@@ -147,9 +151,9 @@ def tokens() -> Task:
 
 
 @cache
-def next_token() -> Task:
+def next_token(fold: int) -> Task:
     """The next token under one of two fixed permutations, which the first token chooses. Scored on every position."""
-    g = torch.Generator().manual_seed(5)
+    g = torch.Generator().manual_seed(5 + _NEXT_DRAW * fold)
     steps = [torch.randperm(60, generator=g) for _ in range(2)]
 
     def make(n: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -182,26 +186,31 @@ def _waves(n: int, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return (wave * (0.4 + 0.6 * torch.rand(n, 1, generator=g)) + 0.2 * torch.randn(n, length, generator=g), kind)
 
 
+def _drawn(length: int, seed: int, fold: int) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
+    seed += _NEXT_DRAW * fold
+    return _waves(4000, length, seed), _waves(1000, length, seed + 1)
+
+
 @cache
-def sound_wave() -> Task:
+def sound_wave(fold: int) -> Task:
     """Raw sound, N x 1 x 1024."""
-    (train, target), (test, test_target) = _waves(4000, 1024, 11), _waves(1000, 1024, 12)
+    (train, target), (test, test_target) = _drawn(1024, 11, fold)
     return Task("sound_wave", (train[:, None],), target, (test[:, None],), test_target, _cross_entropy, _top1)
 
 
 @cache
-def sound_image() -> Task:
+def sound_image(fold: int) -> Task:
     """Log spectrograms, N x 1 x 32 x 32."""
     def image(wave: torch.Tensor) -> torch.Tensor:
         spectrum = torch.stft(wave, 128, 33, window=torch.hann_window(128), return_complex=True).abs()
         return (spectrum[:, None, :64, :32].clamp(min=1e-3).log() + 1) / 2
 
-    (train, target), (test, test_target) = _waves(4000, 1024, 11), _waves(1000, 1024, 12)
+    (train, target), (test, test_target) = _drawn(1024, 11, fold)
     return Task("sound_image", (image(train),), target, (image(test),), test_target, _cross_entropy, _top1)
 
 
 @cache
-def motion() -> Task:
+def motion(fold: int) -> Task:
     """Six channels of a moving sensor over 32 steps, N x 32 x 6; eight kinds of movement."""
-    (a, target), (b, test_target) = _waves(4000, 192, 21), _waves(1000, 192, 22)
+    (a, target), (b, test_target) = _drawn(192, 21, fold)
     return Task("motion", (a.view(-1, 32, 6),), target, (b.view(-1, 32, 6),), test_target, _cross_entropy, _top1)

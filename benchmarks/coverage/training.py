@@ -16,11 +16,11 @@ from coverage.zoo import ZOO
 BATCH = 48
 
 
-def key(name: str) -> str:
+def key(name: str, fold: int) -> str:
     """Hash of the definitions, the task's data code, the schedule and torch's version."""
     network = ZOO[name]
     sources = "".join(inspect.getsource(m) for m in (hub, tasks, vision))
-    text = f"{name}|{network.steps}|{network.rate}|{BATCH}|{torch.__version__}|{sources}"
+    text = f"{name}|{network.steps}|{network.rate}|{BATCH}|{torch.__version__}|{fold}|{sources}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -30,12 +30,12 @@ def score(module: nn.Module, task: tasks.Task) -> float:
         return 100 * float(task.correct(module(*task.test), task.test_target).mean())
 
 
-def trained(name: str, folder: Path) -> nn.Module:
+def trained(name: str, fold: int, folder: Path) -> nn.Module:
     """The trained network in eval mode, from ``folder`` if it was trained there before."""
-    network, task = ZOO[name], ZOO[name].task()
+    network, task = ZOO[name], ZOO[name].task(fold)
     torch.manual_seed(0)
     module = network.build()
-    file = folder / f"{name}-{key(name)}.safetensors"
+    file = folder / f"{name}-{fold}-{key(name, fold)}.safetensors"
     if file.is_file():
         module.load_state_dict(load_file(file), strict=False)
         return module.eval()

@@ -14,9 +14,9 @@ from coverage.zoo import ZOO
 CALIBRATION = 64
 
 
-def workload_names(name: str, checkpoints: str) -> dict[str, Any]:
+def workload_names(name: str, fold: int, checkpoints: str) -> dict[str, Any]:
     """What a workload file defines, for the network ``name``; scored by the benchmark itself, so no ``evaluate``."""
-    task = ZOO[name].task()
+    task = ZOO[name].task(fold)
 
     def example_inputs() -> tuple[torch.Tensor, ...]:
         return tuple(t[:1] for t in task.train)
@@ -27,16 +27,16 @@ def workload_names(name: str, checkpoints: str) -> dict[str, Any]:
             yield tuple(t[i:i + 1] for t in task.train)
 
     def load() -> torch.nn.Module:
-        return trained(name, Path(checkpoints))
+        return trained(name, fold, Path(checkpoints))
 
     names: dict[str, Callable[..., Any]] = {"load": load, "example_inputs": example_inputs, "calibration": calibration}
     return names
 
 
-def write_workload(name: str, folder: Path, checkpoints: Path) -> Path:
+def write_workload(name: str, fold: int, folder: Path, checkpoints: Path) -> Path:
     """Writes the two-line workload file and returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.py"
     file.write_text("from coverage.workload import workload_names\n"
-                    f"globals().update(workload_names({name!r}, {str(checkpoints)!r}))\n")
+                    f"globals().update(workload_names({name!r}, {fold}, {str(checkpoints)!r}))\n")
     return file

@@ -56,7 +56,7 @@ def corrected_biases(program: Program, plan: QuantPlan, kinds: Collection[str]) 
     covered = frozenset(n for n in simulator.covered() if wiring.kinds[wiring.head(n)] not in others)
     layers = {n: bias for n in covered if (bias := _bias(wiring, n)) is not None}
     shifts = _shifts(simulator, covered, layers, plan)
-    signature = program.exported.graph_signature
+    signature = wiring.program.exported.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     return {names[layers[n].name]: wiring.constants[layers[n]].detach() + shift for n, shift in shifts.items()
             if bool(shift.any())}

@@ -39,6 +39,9 @@ FRAGILE = {
 # Masks use -1e4 (float16 models), -1e9, float32's lowest number or minus infinity; no trained weight comes near.
 _HUGE = -9e3
 _NORMS = {"layer_norm", "group_norm"}
+# The element-wise half of a recurrent layer. A trained LSTM over 32 steps in TFLite: 33 dB with all of it in int8,
+# 42 with the matrix products alone.
+_STATE_KINDS = ("add", "sub", "mul", "sigmoid", "tanh")
 # At the model's own top level, node by node: a rule for "" would read as the whole model.
 _TOP = ""
 
@@ -52,7 +55,8 @@ def default_rules(program: Program, scheme: Scheme) -> tuple[FloatRule, ...]:
     if scheme.ranges != "static":
         return ()
     wiring = Wiring(program)
-    rules = [*_softmax_rules(wiring, scheme), *_fragile_rules(wiring), *_residual_rules(wiring)]
+    rules = [*_softmax_rules(wiring, scheme), *_fragile_rules(wiring), *_residual_rules(wiring),
+             *_recurrent_rules(wiring)]
     return tuple(dict.fromkeys(rules))
 
 
@@ -75,6 +79,16 @@ def _residual_rules(wiring: Wiring) -> Iterator[FloatRule]:
     for node in wiring.nodes:
         if wiring.kinds[node] == "add" and wiring.is_real(node) and wiring.reader_kinds(node) & _NORMS:
             yield _rule(wiring, node, "add", "a residual sum with outliers, read by a float normalisation")
+
+
+def _recurrent_rules(wiring: Wiring) -> Iterator[FloatRule]:
+    """The state of a recurrent layer: rounded at every step, its errors would add up over them."""
+    for node in wiring.nodes:
+        source = wiring.source(node)
+        if wiring.kinds[node] == "rnn" and source is not None:
+            for kind in _STATE_KINDS:
+                yield FloatRule(source.module, kind, "a recurrent layer's state, whose rounding adds up over the steps",
+                                "rule")
 
 
 def _softmax_rules(wiring: Wiring, scheme: Scheme) -> Iterator[FloatRule]:

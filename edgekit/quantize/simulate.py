@@ -15,6 +15,7 @@ from edgekit.quantize.attention import rounded_attention
 from edgekit.quantize.calibrate import Ranges, evaluate
 from edgekit.quantize.kinds import op_name
 from edgekit.quantize.params import fake_quantize, fake_quantize_dynamic, fake_quantize_weight
+from edgekit.quantize.recurrent import unrolled
 from edgekit.quantize.rules import is_float
 from edgekit.quantize.wiring import DYNAMIC_KINDS, STATIC_KINDS, WEIGHT_AXIS, Wiring
 from edgekit.types.fidelity import WORST_DB
@@ -32,7 +33,7 @@ class Simulator:
     """A program under a plan. Ranges are taken once and serve every set of float rules."""
 
     def __init__(self, program: Program, plan: QuantPlan) -> None:
-        self.wiring = Wiring(program)
+        self.wiring = Wiring(unrolled(program))
         self.plan = plan
         self.static = plan.scheme.ranges == "static"
         self._weights: dict[Node, torch.Tensor] = {}

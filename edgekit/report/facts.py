@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.types.artifact import Artifact
+from edgekit.types.artifact import Artifact, KeptFloat
 from edgekit.types.fidelity import Fidelity
 from edgekit.types.latency import Latency, Memory
 from edgekit.types.report import ArtifactReport, BudgetLine, ExportReport
@@ -153,9 +153,13 @@ def listing(items: Sequence[str], most: int) -> list[str]:
 
 
 def kept_float(artifact: Artifact) -> list[str]:
-    """What stays wider than the scheme: where, at what cost, why."""
-    return [f"{k.op} at {k.where or '<top>'} ({megabytes(k.bytes)}, {percent(k.macs_share)} of MACs): {k.reason}"
-            for k in artifact.kept_float]
+    """What stays wider than the scheme: where, at what cost, why; operators of one kind, place and reason together."""
+    groups: dict[tuple[str, str, str], list[KeptFloat]] = {}
+    for k in artifact.kept_float:
+        groups.setdefault((k.op, k.where, k.reason), []).append(k)
+    return [f"{op}{f' x {len(group)}' if len(group) > 1 else ''} at {where or '<top>'} "
+            f"({megabytes(sum(k.bytes for k in group))}, {percent(sum(k.macs_share for k in group))} of MACs): {reason}"
+            for (op, where, reason), group in groups.items()]
 
 
 def not_delegated(artifact: Artifact) -> list[str]:

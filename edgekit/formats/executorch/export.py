@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch._decomp import get_decompositions
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
@@ -21,8 +19,7 @@ from edgekit.formats.executorch.lower import BACKENDS, Labels, Lowered, lower
 from edgekit.formats.executorch.provenance import stamp
 from edgekit.formats.executorch.quantize import kept_float, quantize
 from edgekit.formats.executorch.rewrite import rewrite
-from edgekit.quantize.kinds import kind_of
-from edgekit.workload.sources import sources_of
+from edgekit.quantize.recurrent import unrolled
 
 __all__ = ["MAX_BATCH", "Converted", "backend_of", "convert"]
 
@@ -55,7 +52,7 @@ class Converted:
 def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
     """Writes ``out``, which appears whole or not at all. Raises ConversionError where the tools fail."""
     backend, without_kernel = backend_of(plan), dict[str, str]()
-    program = _unrolled(program)
+    program = unrolled(program)
     module = program.exported.module(check_guards=False)
     assert isinstance(module, GraphModule)
     stamp(module)
@@ -89,16 +86,6 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
 def _shortened(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines)[:400]}"
-
-
-def _unrolled(program: Program) -> Program:
-    """Recurrent layers as their steps, which lowering would make of them anyway, while they can still be quantised."""
-    graph = program.exported.graph
-    recurrent: Any = {n.target for n in graph.nodes if n.op == "call_function" and kind_of(n) == "rnn"}
-    if not recurrent:
-        return program
-    exported = program.exported.run_decompositions(get_decompositions(list(recurrent)))
-    return replace(program, exported=exported, sources=sources_of(exported.graph))
 
 
 def _capture(module: GraphModule, border: Border, program: Program) -> ExportedProgram:

@@ -15,8 +15,9 @@ __all__ = [
     "RESHAPING", "drop_unused", "fold_constants", "gemm_to_matmul", "name_batch", "name_nodes", "untie",
     "write_constants_once"]
 
-# What the exporter leaves unfolded of a weight that the model cuts up (MultiheadAttention's in_proj_weight).
-RESHAPING = ("Split", "Slice", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity")
+# What the exporter leaves unfolded of a weight that it or the model cuts up and joins: MultiheadAttention's
+# in_proj_weight, and the gates of an LSTM, which ONNX wants in another order.
+RESHAPING = ("Split", "Slice", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Concat")
 # Smaller constants stay: merging them saves nothing, and ONNX Runtime 1.31 refuses models whose scales or zero points
 # are shared between differently fused operators ("Attempt to replace the existing tensor").
 _SHARED_BYTES = 4 * 1024

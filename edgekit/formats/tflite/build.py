@@ -14,6 +14,7 @@ from edgekit.formats.tflite.graph import op_graph
 from edgekit.formats.tflite.kinds import MOVES
 from edgekit.formats.tflite.quantize import Kept, quantize
 from edgekit.formats.tflite.schemes import SUPPORT
+from edgekit.quantize.recurrent import unrolled
 from edgekit.types.artifact import Artifact, KeptFloat
 from edgekit.types.graph import OpGraph
 
@@ -29,6 +30,8 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
     refuse_unsupported(SUPPORT.get(plan.scheme.name), "tflite", plan.scheme.name)
     cell = SUPPORT[plan.scheme.name]
     _check(plan)
+    notes = _notes(program)
+    program = unrolled(program)
     source = float_model(program, plan.io.layout, scratch)
     part = out.with_name(out.name + ".part")
     try:
@@ -42,7 +45,7 @@ def build(program: Program, plan: QuantPlan, out: Path, scratch: Path, runtime: 
     finally:
         part.unlink(missing_ok=True)
     return describe("tflite", out, plan.scheme.name, cell.backend or "xnnpack", graph, graph.inputs, graph.outputs,
-                    runtime, _kept_float(source, kept, graph, plan, cell.covers), [*_notes(program), *kept.notes])
+                    runtime, _kept_float(source, kept, graph, plan, cell.covers), [*notes, *kept.notes])
 
 
 def _check(plan: QuantPlan) -> None:

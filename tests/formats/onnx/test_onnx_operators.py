@@ -101,6 +101,18 @@ def test_an_int8_recurrent_net_is_smaller_and_says_what_stays(programs, tmp_path
     assert "recurrent layers store int8 and compute in float" in FORMAT.supports()["w8a8-static"].note
 
 
+def test_a_recurrent_weight_too_large_for_the_exporter_to_fold_is_int8_too(tmp_path):
+    torch.manual_seed(0)
+    network = Recurrent()
+    network.lstm, network.gru = nn.LSTM(8, 64, batch_first=True), nn.GRU(64, 16, batch_first=True, bidirectional=True)
+    program = program_of(network.eval(), (torch.randn(1, 4, 8),))
+    artifact = FORMAT.export(program, QuantPlan(SCHEMES["w8-weight-only"]), tmp_path / "m.onnx", tmp_path / "scratch")
+    assert artifact.kept_float == ()
+    lstm = next(op for op in FORMAT.graph(tmp_path / "m.onnx").ops if op.name == "LSTM")
+    assert {(c.shape, c.dtype) for c in lstm.constants if c.role == "weight"} == {
+        ((1, 256, 8), "int8"), ((1, 256, 64), "int8")}
+
+
 def test_several_inputs_and_outputs_keep_the_programs_order(tmp_path):
     class Two(nn.Module):
         def __init__(self) -> None:
