@@ -20,7 +20,7 @@ from edgekit.pipeline.remote_session import RemoteSession
 from edgekit.quantize.simulate import simulate
 from edgekit.types.scheme import SCHEMES
 from edgekit.verify.predictor import predictor
-from edgekit.workload.calibration import calibration_inputs
+from edgekit.workload.calibration import Samples, calibration_inputs
 from edgekit.workload.capture import capture
 from edgekit.workload.load import load_workload
 
@@ -90,7 +90,7 @@ def _simulated(file: Path, judge: Judge) -> float:
     loaded = load_workload(str(file))
     program = capture(loaded)
     plan = QuantPlan(SCHEMES["w8a8-static"],
-                     calibration=calibration_inputs(loaded, data=None, samples=workload.CALIBRATION))
+                     calibration=calibration_inputs(Samples(loaded), workload.CALIBRATION))
     run = simulate(program, plan)
     with torch.inference_mode():
         outputs = [run(tuple(t[i:i + 1] for t in judge.inputs)) for i in range(SQNR_ITEMS)]

@@ -22,7 +22,7 @@ from edgekit.recipe.schema import Quantize
 from edgekit.types.report import PassReport
 from edgekit.types.scheme import SCHEMES
 from edgekit.verify.fidelity import Reference, float_outputs, float_reference
-from edgekit.workload.calibration import calibration_inputs, fidelity_inputs
+from edgekit.workload.calibration import Samples, calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
 from edgekit.workload.hashing import calibration_hash, program_hash
 from edgekit.workload.identity import identity
@@ -126,27 +126,28 @@ def _rules(run: Run, captured: Captured, quantize: Quantize) -> tuple[FloatRule,
     return tuple(FloatRule(**r) for r in json.loads(text))
 
 
-def _calibrate(run: Run, request: ExportRequest, workload: Workload) -> tuple[Inputs, ...]:
-    """Inputs for ranges, or only to correct biases with where the scheme needs no ranges and the workload has some."""
-    scheme, settings = request.scheme, request.recipe.recipe.quantize.calibration
-    if not scheme.quantized or not (scheme.needs_calibration or workload.calibration):
+def _calibrate(run: Run, request: ExportRequest, samples: Samples) -> tuple[Inputs, ...]:
+    """Inputs for ranges, or only to correct biases with where the scheme needs no ranges and there are some."""
+    scheme = request.scheme
+    if not scheme.quantized or not (scheme.needs_calibration or samples.workload.calibration or samples.data):
         return ()
     with run.stage("calibrate"):
         if scheme.needs_calibration:
-            return calibration_inputs(workload, data=request.recipe.calibration_data, samples=settings.samples)
-        return calibration_inputs(workload, data=None, samples=_CORRECTION_SAMPLES, fewer=True)
+            return calibration_inputs(samples, request.recipe.recipe.quantize.calibration.samples)
+        return calibration_inputs(samples, _CORRECTION_SAMPLES, fewer=True)
 
 
-def _reference(run: Run, request: ExportRequest, workload: Workload, captured: Captured, skip: int) -> Reference:
+def _reference(run: Run, request: ExportRequest, samples: Samples, captured: Captured, skip: int) -> Reference:
     """The float model's side. Its outputs come from the cache; its metric is the user's code, and runs each time."""
+
+    workload = samples.workload
 
     def make(folder: Path) -> None:
         for index, outputs in enumerate(float_outputs(workload, inputs, source)):
             np.savez(folder / f"{index}.npz", *outputs)
 
     with run.stage("reference") as stage:
-        inputs, source = fidelity_inputs(workload, request.recipe.recipe.fidelity.min_inputs, skip,
-                                         request.recipe.calibration_data)
+        inputs, source = fidelity_inputs(samples, request.recipe.recipe.fidelity.min_inputs, skip)
         folder = stage.cached(run.cache_key("reference", {"program": captured.hash, "inputs": calibration_hash(inputs)},
                                             None), make)
         known = []
@@ -162,12 +163,13 @@ def prepare(run: Run, request: ExportRequest) -> Prepared:
     with run.stage("load"):
         workload = load_workload(request.workload, request.weights)
     passes = tuple(_compress(run, workload, p.name, dict(p.settings)) for p in recipe.compress)
-    calibration = _calibrate(run, request, workload)
+    samples = Samples(workload, request.recipe.calibration_data)
+    calibration = _calibrate(run, request, samples)
     captured = _capture(run, request, workload)
     plan = QuantPlan(
         scheme=request.scheme, observer=recipe.quantize.observer, calibration=calibration,
         keep_float=_rules(run, captured, recipe.quantize), io=IoSpec(recipe.io.dtype, recipe.io.layout))
-    reference = _reference(run, request, workload, captured, len(calibration))
+    reference = _reference(run, request, samples, captured, len(calibration))
     saved = save_calibration(calibration, run.work / "calibration.pt") if calibration else None
     return Prepared(workload, captured, plan, saved, calibration_hash(calibration) if calibration else None,
                     reference, passes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.contracts import Inputs, QuantPlan, Session, Workload
+from edgekit.contracts import Inputs, QuantPlan, Session
 from edgekit.errors import EdgekitError
 from edgekit.pipeline.isolation import Limits, run_isolated
 from edgekit.pipeline.noise import new_log
@@ -18,7 +18,7 @@ from edgekit.types.verification import LayerError, Verification
 from edgekit.verify.fidelity import float_reference, measure_fidelity
 from edgekit.verify.layers import first_drop, layer_errors
 from edgekit.verify.predictor import to_artifact
-from edgekit.workload.calibration import calibration_inputs, fidelity_inputs
+from edgekit.workload.calibration import Samples, calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
 from edgekit.workload.load import load_workload
 
@@ -28,17 +28,17 @@ __all__ = ["verify_artifact"]
 DEFAULT_FLOOR_DB = 15.0
 
 
-def _layers(workload: Workload, inputs: Sequence[Inputs], session: Session, arrays: list[np.ndarray],
+def _layers(samples: Samples, inputs: Sequence[Inputs], session: Session, arrays: list[np.ndarray],
             path: Path, beside: Published | None) -> tuple[tuple[LayerError, ...], str]:
     """Per-layer errors and whose they are: the artifact's own, or simulated where its runtime shows no layers."""
-    program = capture(workload)
+    program = capture(samples.workload)
     try:
         return tuple(layer_errors(program, inputs[0], session.layers(arrays))), path.name
     except EdgekitError as error:
         if error.code != "layers-unavailable" or beside is None:
             raise
         scheme = beside.scheme
-    calibration = calibration_inputs(workload, data=None, samples=len(inputs)) if scheme.needs_calibration else ()
+    calibration = calibration_inputs(samples, len(inputs)) if scheme.needs_calibration else ()
     simulated = simulate.layer_errors(program, QuantPlan(scheme, calibration=calibration), inputs)
     return tuple(simulated), f"{scheme.name} in simulation ({path.name}'s runtime shows none)"
 
@@ -50,7 +50,8 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
     if floor_db is None and beside is not None:
         floor_db = beside.floor_db
     workload = load_workload(workload_ref, weights)
-    chosen, text = fidelity_inputs(workload, inputs, 0)
+    samples = Samples(workload)
+    chosen, text = fidelity_inputs(samples, inputs, 0)
     found: tuple[LayerError, ...] | None = None
     owner: str | None = None
     log = new_log()
@@ -59,7 +60,7 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
         fidelity = measure_fidelity(workload, session, floats)
         arrays = [to_artifact(v.numpy(), s) for v, s in zip(chosen[0], session.inputs, strict=True)]
         if layers:
-            found, owner = _layers(workload, chosen, session, arrays, path, beside)
+            found, owner = _layers(samples, chosen, session, arrays, path, beside)
         outputs = session.run(arrays) if reference else []
     second = None
     if reference:

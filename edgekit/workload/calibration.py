@@ -15,48 +15,69 @@ from edgekit.errors import WorkloadError
 from edgekit.workload.images import image_samples
 from edgekit.workload.origin import shown
 
-__all__ = ["calibration_inputs", "fidelity_inputs"]
+__all__ = ["Samples", "calibration_inputs", "fidelity_inputs"]
 
 
-def calibration_inputs(workload: Workload, *, data: Path | None, samples: int, fewer: bool = False
-                       ) -> tuple[Inputs, ...]:
-    """At most ``samples`` calibration inputs, each with the shapes and dtypes of ``workload.example``.
+class Samples:
+    """A workload's calibration samples, checked and read once, however often the first ones are asked for.
 
     Args:
         data: an ``.npz`` (keys = input names, first dimension = samples) or a folder of images; None takes the
             workload's ``calibration()``.
-        fewer: fewer are as good; else they are taken with a warning in ``workload.warnings``.
-
-    Raises WorkloadError: ``calibration-missing``,
-    ``calibration-empty``, ``calibration-shape``, ``calibration-dtype``, ``calibration-nan`` and those of the readers.
     """
-    taken = tuple(itertools.islice(_samples(workload, data), samples))
+
+    def __init__(self, workload: Workload, data: Path | None = None) -> None:
+        self.workload, self.data = workload, data
+        self._known: list[Inputs] = []
+        self._rest: Iterator[Inputs] | None = None
+
+    def first(self, count: int) -> tuple[Inputs, ...]:
+        """The first ``count`` samples, or as many as there are.
+
+        Raises WorkloadError: ``calibration-missing``, ``calibration-shape``, ``calibration-dtype``,
+        ``calibration-nan`` and those of the readers.
+        """
+        if self._rest is None:
+            self._rest = _samples(self.workload, self.data)
+        self._known += itertools.islice(self._rest, max(count - len(self._known), 0))
+        return tuple(self._known[:count])
+
+
+def calibration_inputs(samples: Samples, count: int, *, fewer: bool = False) -> tuple[Inputs, ...]:
+    """At most ``count`` calibration inputs, each with the shapes and dtypes of the workload's example.
+
+    ``fewer``: fewer are as good; else they are taken with a warning in ``workload.warnings``. Raises WorkloadError
+    ``calibration-empty``, and what :meth:`Samples.first` raises.
+    """
+    taken = samples.first(count)
     if not taken:
-        raise WorkloadError("calibration-empty", "there are no calibration samples", where=_origin(workload, data),
+        raise WorkloadError("calibration-empty", "there are no calibration samples",
+                            where=_origin(samples.workload, samples.data),
                             next="give at least one sample; 100 to 500 typical ones calibrate well")
-    if len(taken) < samples and not fewer:
-        workload.warnings.append(f"{len(taken)} calibration samples, {samples} asked for")
+    if len(taken) < count and not fewer:
+        samples.workload.warnings.append(f"{len(taken)} calibration samples, {count} asked for")
     return taken
 
 
-def fidelity_inputs(workload: Workload, n: int, skip: int, data: Path | None = None) -> tuple[tuple[Inputs, ...], str]:
+def fidelity_inputs(samples: Samples, n: int, skip: int) -> tuple[tuple[Inputs, ...], str]:
     """``n`` inputs to compare artifacts on, and a text that says where they are from.
 
     Calibration samples after the first ``skip`` (those used to calibrate) where there are ``n``; else calibration
     samples from the first on; else made around the example inputs, seeded.
     """
-    if workload.calibration is None and data is None:
-        return synthesised(workload.example, n), "synthesised around the example inputs"
-    known = tuple(itertools.islice(_samples(workload, data), skip + n))
+    example = samples.workload.example
+    if samples.workload.calibration is None and samples.data is None:
+        return synthesised(example, n), "synthesised around the example inputs"
+    known = samples.first(skip + n)
     if len(known) >= skip + n:
         return known[skip:], "calibration samples not used to calibrate" if skip else "calibration samples"
     if known:
         kept = known[-n:]
         text = "calibration samples, also used to calibrate" if skip else "calibration samples"
         if len(kept) < n:
-            return kept + synthesised(workload.example, n - len(kept)), f"{len(kept)} {text}, the rest synthesised"
+            return kept + synthesised(example, n - len(kept)), f"{len(kept)} {text}, the rest synthesised"
         return kept, text
-    return synthesised(workload.example, n), "synthesised around the example inputs"
+    return synthesised(example, n), "synthesised around the example inputs"
 
 
 def synthesised(example: Inputs, n: int) -> tuple[Inputs, ...]:

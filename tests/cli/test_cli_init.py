@@ -11,7 +11,7 @@ from edgekit.recipe.load import load_recipe
 
 def test_what_init_writes_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                 capsys: pytest.CaptureFixture[str]) -> None:
-    from edgekit.workload.calibration import calibration_inputs
+    from edgekit.workload.calibration import Samples, calibration_inputs
     from edgekit.workload.capture import capture
     from edgekit.workload.load import load_workload
     monkeypatch.chdir(tmp_path)
@@ -23,7 +23,7 @@ def test_what_init_writes_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert load_recipe("my_model.yaml").recipe.name == "my_model"
     assert run(["recipes", "validate", "my_model.yaml"]) == 0
     workload = load_workload("my_model.py")
-    assert len(calibration_inputs(workload, data=None, samples=4)) == 4
+    assert len(calibration_inputs(Samples(workload), 4)) == 4
     assert capture(workload).input_names == ("image",)
 
 

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from edgekit.errors import WorkloadError
-from edgekit.workload.calibration import calibration_inputs, fidelity_inputs
+from edgekit.workload.calibration import Samples, calibration_inputs, fidelity_inputs
 from edgekit.workload.load import load_workload
 
 
@@ -14,7 +14,7 @@ def calibrated(write, body):
 
 def fails(workload, code, data=None):
     with pytest.raises(WorkloadError) as caught:
-        calibration_inputs(workload, data=data, samples=8)
+        calibration_inputs(Samples(workload, data), 8)
     assert caught.value.code == code
     assert caught.value.next
     return caught.value
@@ -23,7 +23,7 @@ def fails(workload, code, data=None):
 def test_batches_are_split_into_samples(write):
     workload = calibrated(write, "    yield torch.arange(6.).view(6, 1, 1, 1).expand(6, 3, 8, 8)\n"
                                  "    yield {'image': torch.full((1, 3, 8, 8), 6.)}\n")
-    samples = calibration_inputs(workload, data=None, samples=7)
+    samples = calibration_inputs(Samples(workload), 7)
     assert [s[0].shape for s in samples] == [(1, 3, 8, 8)] * 7
     assert [s[0].mean().item() for s in samples] == list(range(7))
     assert workload.warnings == []
@@ -31,12 +31,12 @@ def test_batches_are_split_into_samples(write):
 
 def test_no_more_is_read_than_asked_for(write):
     workload = calibrated(write, "    yield torch.zeros(4, 3, 8, 8)\n    raise ValueError('too far')\n")
-    assert len(calibration_inputs(workload, data=None, samples=3)) == 3
+    assert len(calibration_inputs(Samples(workload), 3)) == 3
 
 
 def test_fewer_than_asked_for_is_a_warning(write):
     workload = calibrated(write, "    yield torch.zeros(2, 3, 8, 8)\n")
-    assert len(calibration_inputs(workload, data=None, samples=9)) == 2
+    assert len(calibration_inputs(Samples(workload), 9)) == 2
     assert workload.warnings == ["2 calibration samples, 9 asked for"]
 
 
@@ -79,7 +79,7 @@ def two_inputs(write):
 
 def test_npz(two_inputs, tmp_path):
     np.savez(tmp_path / "c.npz", ids=np.arange(24).reshape(6, 4), mask=np.ones((6, 4), np.float32))
-    samples = calibration_inputs(two_inputs, data=tmp_path / "c.npz", samples=3)
+    samples = calibration_inputs(Samples(two_inputs, tmp_path / "c.npz"), 3)
     assert len(samples) == 3
     assert samples[1][0].tolist() == [[8, 9, 10, 11], [12, 13, 14, 15]]
 
@@ -126,7 +126,7 @@ def pictures(write, tmp_path, preprocess, shape=(1, 3, 8, 8)):
 
 def test_a_folder_of_images(write, tmp_path):
     folder, workload = pictures(write, tmp_path, "{'mean': [0.0, 0.5, 0.5], 'std': [1.0, 0.5, 2.0]}")
-    samples = calibration_inputs(workload, data=folder, samples=3)
+    samples = calibration_inputs(Samples(workload, folder), 3)
     assert len(samples) == 3
     assert samples[0][0].shape == (1, 3, 8, 8)
     for i, (sample,) in enumerate(samples):
@@ -140,7 +140,7 @@ def test_a_folder_of_images(write, tmp_path):
     ("{'color': 'gray', 'scale': 1.0, 'interpolation': 'nearest'}", (1, 1, 12, 16), [82])])
 def test_orders_of_channels_and_axes(write, tmp_path, how, shape, first):
     folder, workload = pictures(write, tmp_path, how, shape)
-    sample = calibration_inputs(workload, data=folder, samples=1)[0][0]
+    sample = calibration_inputs(Samples(workload, folder), 1)[0][0]
     assert sample.shape == shape
     pixel = sample[0, :, 0, 0] if shape[1] in (1, 3) else sample[0, 0, 0]
     assert pixel.tolist() == pytest.approx(first, abs=1)
@@ -168,28 +168,35 @@ def test_images_serve_models_with_one_input(two_inputs, tmp_path):
 SAMPLES = "    for i in range(10):\n        yield torch.full((1, 3, 8, 8), float(i))"
 
 
+def test_samples_are_drawn_once(write):
+    samples = Samples(calibrated(write, "    for _ in range(10):\n        yield torch.rand(1, 3, 8, 8)"))
+    calibration = calibration_inputs(samples, 6)
+    inputs, _ = fidelity_inputs(samples, 8, 6)  # four of them among those to calibrate with
+    assert [any(torch.equal(i[0], c[0]) for c in calibration) for i in inputs] == [True] * 4 + [False] * 4
+
+
 def test_fidelity_inputs_are_those_not_used_to_calibrate(write):
-    inputs, source = fidelity_inputs(calibrated(write, SAMPLES), 4, 6)
+    inputs, source = fidelity_inputs(Samples(calibrated(write, SAMPLES)), 4, 6)
     assert [i[0].mean().item() for i in inputs] == [6, 7, 8, 9]
     assert source == "calibration samples not used to calibrate"
 
 
 def test_fidelity_inputs_reuse_calibration_where_there_is_no_more(write):
-    inputs, source = fidelity_inputs(calibrated(write, SAMPLES), 4, 9)
+    inputs, source = fidelity_inputs(Samples(calibrated(write, SAMPLES)), 4, 9)
     assert [i[0].mean().item() for i in inputs] == [6, 7, 8, 9]
     assert source == "calibration samples, also used to calibrate"
 
 
 def test_fidelity_inputs_are_filled_up(write):
-    inputs, source = fidelity_inputs(calibrated(write, SAMPLES), 16, 0)
+    inputs, source = fidelity_inputs(Samples(calibrated(write, SAMPLES)), 16, 0)
     assert len(inputs) == 16
     assert source == "10 calibration samples, the rest synthesised"
 
 
 def test_fidelity_inputs_are_synthesised_alike_each_time(two_inputs):
     two_inputs.example = (torch.arange(8).view(2, 4), two_inputs.example[1])
-    first, source = fidelity_inputs(two_inputs, 16, 0)
-    second, _ = fidelity_inputs(two_inputs, 16, 0)
+    first, source = fidelity_inputs(Samples(two_inputs), 16, 0)
+    second, _ = fidelity_inputs(Samples(two_inputs), 16, 0)
     assert source == "synthesised around the example inputs"
     assert all(torch.equal(a, b) for x, y in zip(first, second, strict=True) for a, b in zip(x, y, strict=True))
     ids = torch.stack([i[0] for i in first])
