@@ -10,7 +10,7 @@ from typing import Any
 from edgekit.errors import EnvironmentProblem, UsageError
 from edgekit.yamlfile.nearest import nearest
 
-__all__ = ["Plugins"]
+__all__ = ["FORMATS", "Plugins"]
 
 
 class Plugins:
@@ -55,3 +55,11 @@ class Plugins:
                              next=f"did you mean {near!r}?" if near else f"choose one of the known {self._many}")
         module, _, attribute = target.partition(":")
         return getattr(import_module(module), attribute)()
+
+
+# Here and not with the formats themselves, because recipes name them too.
+FORMATS = Plugins("edgekit.formats", "format", {
+    "tflite": "edgekit.formats.tflite.format:TfliteFormat",
+    "executorch": "edgekit.formats.executorch.format:ExecutorchFormat",
+    "onnx": "edgekit.formats.onnx.format:OnnxFormat",
+}, unknown="format-unknown")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -41,3 +45,27 @@ def test_a_taken_name_is_an_error(registered) -> None:
     with pytest.raises(EnvironmentProblem, match="two things are called 'list'") as caught:
         registered(list="somewhere:Else").get("list")
     assert caught.value.code == "plugin-duplicate"
+
+
+def test_a_recipe_may_name_another_packages_format(tmp_path) -> None:
+    (tmp_path / "mine.py").write_text("from edgekit.formats.onnx.format import OnnxFormat\n\n\n"
+                                      "class Mine(OnnxFormat):\n    name = 'mine'\n")
+    info = tmp_path / "mine-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[edgekit.formats]\nmine = mine:Mine\n")
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("name: r\nformats: [mine, onxn]\nquantize: {scheme: fp32}\n")
+
+    def edgekit(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "edgekit", *words], capture_output=True, text=True, check=False,
+                              env={**os.environ, "PYTHONPATH": str(tmp_path)})
+
+    wrong = edgekit("recipes", "validate", str(recipe))
+    assert wrong.returncode == 2
+    assert "there is no 'onxn'" in wrong.stderr
+    assert "there is no 'mine'" not in wrong.stderr
+    recipe.write_text("name: r\nformats: [mine]\nquantize: {scheme: fp32}\n")
+    planned = edgekit("export", "anything.py", "--recipe", str(recipe), "-o", str(tmp_path / "out"), "--dry-run",
+                      "--json")
+    assert list(json.loads(planned.stdout)["plans"][0]["formats"]) == ["mine"]

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekit.plugins import Plugins
+from edgekit.plugins import FORMATS
 
 if TYPE_CHECKING:
     from edgekit.contracts import Format
 
-__all__ = ["FORMATS", "format_names", "get_format"]
-
-FORMATS = Plugins("edgekit.formats", "format", {
-    "tflite": "edgekit.formats.tflite.format:TfliteFormat",
-    "executorch": "edgekit.formats.executorch.format:ExecutorchFormat",
-    "onnx": "edgekit.formats.onnx.format:OnnxFormat",
-}, unknown="format-unknown")
+__all__ = ["format_names", "get_format"]
 
 
 def format_names() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -14,17 +15,28 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
+from edgekit.plugins import FORMATS
 from edgekit.recipe.defaults import FIDELITY_DEFAULTS
 from edgekit.types.scheme import SCHEMES
 
 __all__ = ["Budget", "Calibration", "Fidelity", "Io", "Overrides", "PassSpec", "Quantize", "Recipe"]
 
-FormatName = Literal["tflite", "executorch", "onnx"]
 SchemeName = Literal["fp32", "fp16", "w8a8-static", "w8a8-dynamic", "w8-weight-only", "w4-weight-only", "w8a16-static"]
 ObserverName = Literal["minmax", "percentile", "mse"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)]
+
+
+def _known_format(name: str) -> str:
+    if name not in FORMATS.names():
+        raise PydanticCustomError("name_unknown", "there is no '{name}'",
+                                  {"name": name, "choices": list(FORMATS.names())})
+    return name
+
+
+FormatName = Annotated[str, AfterValidator(_known_format)]
 Pattern = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -35,6 +47,10 @@ class _Part(BaseModel):
 def _no_default(schema: dict[str, Any]) -> None:
     # The default depends on the scheme: an editor must not show the one that stands in the model.
     schema.pop("default", None)
+
+
+def _format_choices(schema: dict[str, Any]) -> None:
+    schema["items"]["enum"] = list(FORMATS.names())
 
 
 class Calibration(_Part):
@@ -153,7 +169,8 @@ class Recipe(_Part):
     processor: Literal["cpu", "gpu", "npu"] = Field(default="cpu", description="one of the device's processors")
     threads: int = Field(default=1, ge=1, le=64, description="threads of one inference")
     formats: tuple[FormatName, ...] = Field(
-        default=("tflite", "executorch", "onnx"), min_length=1, description="artifacts to make")
+        default=("tflite", "executorch", "onnx"), min_length=1, description="artifacts to make",
+        json_schema_extra=_format_choices)
     compress: tuple[PassSpec, ...] = Field(
         default=(), description="compression passes in order, each written name: {setting: value}")
     quantize: Quantize = Field(description="scheme, observer, calibration, exceptions")

@@ -92,8 +92,8 @@ def _problem(found: dict[str, Any], model: type[BaseModel], source: YamlSource, 
         return RecipeError("key-missing", f"key '{loc[-1]}' is missing{_inside(at + loc)}",
                            where=source.where(at + loc[:-1], key=True), next=f"add '{loc[-1]}:'")
     where = source.where(at + loc)
-    if kind == "literal_error":
-        choices = [str(c) for c in literals(model, loc)]
+    if kind in ("literal_error", "name_unknown"):
+        choices = [str(c) for c in (found["ctx"]["choices"] if kind == "name_unknown" else literals(model, loc))]
         return RecipeError("name-unknown", f"{spelled}: there is no {_shown(value)}", where=where,
                            next=choices_hint(str(value), choices))
     if kind in _EXPECTED:
