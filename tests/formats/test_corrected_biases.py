@@ -34,7 +34,8 @@ def stack():
 def test_corrected_biases_are_stored(stack, name, scheme, tmp_path):
     program, samples, exact = stack
     fmt, plan = get_format(name), QuantPlan(SCHEMES[scheme], "minmax", tuple(samples))
-    biases = corrected_biases(program, plan, ["linear"])
+    weights_alone = QuantPlan(SCHEMES["w8-weight-only"], "minmax", tuple(samples))
+    biases = corrected_biases(program, weights_alone, ["linear"])
     before = {name: program.exported.state_dict[name].clone() for name in biases}
     assert len(biases) >= 4
     reached = []
