@@ -13,6 +13,7 @@ import re
 import sys
 import sysconfig
 import types
+import weakref
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -24,6 +25,7 @@ from torch import nn
 import edgekit
 from edgekit.contracts import Workload
 from edgekit.workload.hashing import add_tensor
+from edgekit.workload.reached import functions_of, reached_names
 
 __all__ = ["Opaque", "identity"]
 
@@ -32,6 +34,9 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.
 # Bookkeeping of nn.Module itself, described on its own or without a say in what is computed.
 _SKIPPED = {"_is_full_backward_hook", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
             "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"}
+
+# Ways to what no hash of ours covers.
+_OUTSIDE = {"open", "environ", "getenv"}
 
 
 def _is_plain(value: Any) -> bool:
@@ -49,6 +54,7 @@ class _Describer:
     def __init__(self) -> None:
         self.digest = hashlib.sha256()
         self.classes: set[type] = set()
+        self.functions: list[types.FunctionType] = []
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []  # numbers stay true only while the objects live
 
@@ -84,6 +90,8 @@ class _Describer:
             self._each(value.func, value.args, value.keywords)
         elif isinstance(value, types.CodeType):
             self._each(value.co_code, value.co_names, value.co_consts)
+        elif isinstance(value, weakref.ReferenceType):
+            self._each(value())
         elif isinstance(value, set | frozenset):
             self._each(*sorted(value, key=repr))
         elif isinstance(value, Mapping):
@@ -94,6 +102,7 @@ class _Describer:
             self._object(value)
 
     def _function(self, value: types.FunctionType) -> None:
+        self.functions.append(value)
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         self._text("function", f"{value.__module__}.{value.__qualname__}")
         self._each(value.__code__, value.__defaults__, value.__kwdefaults__, cells)
@@ -157,30 +166,67 @@ def _involved(workload: Workload, classes: set[type]) -> dict[str, types.ModuleT
     return found
 
 
-def _settings(module: types.ModuleType) -> str:
-    """Hash of a module's plain global values: they may come from the environment."""
-    describer = _Describer()
+def _settings(module: types.ModuleType, reached: frozenset[str], describer: _Describer) -> None:
+    """Feeds a module's plain global values, which may come from the environment, and all that ``reached`` names.
+
+    Raises Opaque for one of the latter that cannot be described.
+    """
     for name, value in sorted(vars(module).items()):
-        if not name.startswith("__") and isinstance(value, bool | int | float | str | tuple | list | dict):
-            try:
-                describer.add((name, value))
-            except Opaque:
-                continue
-    return describer.digest.hexdigest()
+        if name.startswith("__") or isinstance(value, types.ModuleType):
+            continue
+        plain = isinstance(value, bool | int | float | str | tuple | list | dict)
+        if not plain and name not in reached:
+            continue
+        try:
+            if isinstance(value, type):
+                describer.classes.add(value)
+            describer.add((name, value))
+        except Opaque as error:
+            if name in reached:
+                raise Opaque(f"{error}, the global {name} of {module.__name__.rpartition('_')[2]}") from error
+
+
+def _attributes(kind: type, describer: _Describer) -> None:
+    """Feeds what a class holds beside its methods."""
+    for name, value in sorted(vars(kind).items()):
+        if not name.startswith(("__", "_abc_")) and not isinstance(
+                value, types.FunctionType | classmethod | staticmethod | property | types.MemberDescriptorType |
+                types.GetSetDescriptorType):
+            describer.add((name, value))
 
 
 def _file_hash(file: str) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-def _code(workload: Workload, classes: set[type]) -> dict[str, str]:
+def _own_state(own: Mapping[str, types.ModuleType], classes: set[type], functions: list[types.FunctionType]) -> str:
+    """Hash of what the methods of ``classes`` and ``functions`` may read beside the module: globals, class attributes.
+
+    Raises Opaque where it cannot be told.
+    """
+    describer, done = _Describer(), set[type]()
+    start = [f for kind in classes for base in kind.__mro__ if base.__module__ in own for f in functions_of(base)]
+    reached = reached_names([*start, *(f for f in functions if f.__module__ in own)], own)
+    if outside := sorted(reached & _OUTSIDE):
+        raise Opaque(f"forward() that reads files or the environment ({', '.join(outside)})")
+    for _, module in sorted(own.items()):
+        _settings(module, reached, describer)
+    pending = classes | describer.classes
+    while pending:
+        for kind in sorted(pending, key=lambda k: (k.__module__, k.__qualname__)):
+            for base in kind.__mro__:
+                if base.__module__ in own and base not in done:
+                    done.add(base)
+                    _attributes(base, describer)
+        pending = {k for k in describer.classes if k.__module__ in own} - done
+    return describer.digest.hexdigest()
+
+
+def _code(own: Mapping[str, types.ModuleType], classes: set[type]) -> dict[str, str]:
     """Hashes of the files that define the user's modules and ``classes``, and versions of the libraries they use."""
-    own = _involved(workload, classes)
     facts = {}
     for module in own.values():
-        label = re.sub(r"^_edgekit_workload_[0-9a-f]+_", "workload ", module.__name__)
-        facts[f"file {label}"] = _file_hash(str(module.__file__))
-        facts[f"globals {label}"] = _settings(module)
+        facts[f"file {_label(module)}"] = _file_hash(str(module.__file__))
     for name in sorted({base.__module__ for kind in classes for base in kind.__mro__} - set(own)):
         library = sys.modules.get(name.partition(".")[0])
         if version := getattr(library, "__version__", None):
@@ -191,18 +237,26 @@ def _code(workload: Workload, classes: set[type]) -> dict[str, str]:
     return facts
 
 
+def _label(module: types.ModuleType) -> str:
+    return re.sub(r"^_edgekit_workload_[0-9a-f]+_", "workload ", module.__name__)
+
+
 def identity(workload: Workload) -> dict[str, str] | None:
     """Hashes by name of what ``workload.module`` and its example inputs are.
 
     None where an object cannot be described, with a note in ``workload.warnings``.
 
-    Covers weights, every attribute of every submodule, the files of the user's modules and their plain globals, the
-    files of the classes involved, and the versions of their libraries. Not covered: what ``forward`` reads from
-    elsewhere while it runs.
+    Covers weights, every attribute of every submodule, the files of the user's modules, their plain globals and all
+    that code behind ``forward`` can name, the files of the classes involved, and the versions of their libraries.
+    A ``forward`` that names ``open`` or the environment has no identity. Not covered: globals of libraries.
     """
     describer = _Describer()
+    module: nn.Module = workload.module
     try:
-        describer.add(workload.module)
+        describer.add(module)
+        classes = describer.classes | {type(m) for m in module.modules()}
+        own = _involved(workload, classes)
+        state = _own_state(own, classes, describer.functions)
     except (Opaque, RecursionError) as error:
         reason = f"it holds a {error}" if isinstance(error, Opaque) else "its objects are nested too deep"
         note = f"the captured model is not kept for later runs: what it does cannot be told from its parts ({reason})"
@@ -210,6 +264,5 @@ def identity(workload: Workload) -> dict[str, str] | None:
         return None
     example = _Describer()
     example.add((workload.example, workload.input_names, workload.output_names, workload.dynamic_batch, workload.name))
-    module: nn.Module = workload.module
-    return {"module": describer.digest.hexdigest(), "example": example.digest.hexdigest(),
-            **_code(workload, describer.classes | {type(m) for m in module.modules()})}
+    return {"module": describer.digest.hexdigest(), "example": example.digest.hexdigest(), "state": state,
+            **_code(own, classes)}

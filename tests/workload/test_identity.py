@@ -16,6 +16,8 @@ from edgekit.contracts import Workload
 from edgekit.workload.identity import identity
 from edgekit.workload.load import load_workload
 
+SAME = ("module", "example", "state", "file workload model")
+
 
 def facts(write, more: str = "", **kwargs) -> dict[str, str]:
     found = identity(load_workload(str(write(more, **kwargs))))
@@ -31,8 +33,7 @@ def test_the_same_in_another_process(write):
     out = subprocess.run([sys.executable, "-c", code, str(write("NAMES = {'b', 'a', 'c'}\n"))], capture_output=True,
                          text=True, check=True, env={"PYTHONHASHSEED": "7", "PATH": ""})
     other = json.loads(out.stdout)
-    assert {k: v for k, v in here.items() if "workload model" in k or k in ("module", "example")} == \
-           {k: v for k, v in other.items() if "workload model" in k or k in ("module", "example")}
+    assert {k: here[k] for k in SAME} == {k: other[k] for k in SAME}
 
 
 @pytest.mark.parametrize(("more", "part"), [
@@ -42,7 +43,7 @@ def test_the_same_in_another_process(write):
     ("def load():\n    net = Net()\n    net.hook = lambda x: x * 2\n    return net\n", "module"),
     ("def example_inputs():\n    return torch.zeros(1, 3, 9, 9)\n", "example"),
     ("def example_inputs():\n    return torch.ones(1, 3, 8, 8)\n", "example"),
-    ("import os\nWIDTH = os.environ.get('WIDTH', 4)\n", "globals workload model"),
+    ("import os\nWIDTH = os.environ.get('WIDTH', 4)\n", "state"),
     ("def helper(x):\n    return x + 1\n", "file workload model"),
 ])
 def test_a_change_is_seen_where_it_is(write, more, part):
@@ -60,7 +61,52 @@ def test_settings_from_the_environment_count(write, monkeypatch):
     monkeypatch.setenv("SCALE", "2")
     changed = facts(write, more)
     assert plain["module"] == changed["module"]
-    assert plain["globals workload model"] != changed["globals workload model"]
+    assert plain["state"] != changed["state"]
+
+
+READ_BY_FORWARD = {
+    "object": ("CFG = types.SimpleNamespace(scale=K())", "CFG.scale"),
+    "tensor": ("SCALE = torch.tensor(K())", "SCALE"),
+    "numpy": ("SCALE = np.float32(K())", "float(SCALE)"),
+    "class attribute": ("class Cfg:\n    scale = K()", "Cfg.scale"),
+    "attribute of an instance's class": ("class Cfg:\n    scale = K()\ncfg = Cfg()", "cfg.scale"),
+    "closure": ("def make(k):\n    return lambda x: x * k\nscale = make(K())", "scale(1)"),
+    "through a function": ("CFG = types.SimpleNamespace(k=K())\ndef scale():\n    return CFG.k", "scale()"),
+}
+
+
+def scaled(write, body: str, expression: str) -> Workload:
+    """A model whose forward multiplies by ``expression``; ``K()`` is a number from the environment."""
+    return load_workload(str(write(
+        f"import os, types\nimport numpy as np\nK = lambda: float(os.environ.get('K', 1))\n{body}\n"
+        f"class Scaled(Net):\n    def forward(self, image):\n        return super().forward(image) * {expression}\n"
+        "def load():\n    torch.manual_seed(0)\n    return Scaled()\n")))
+
+
+@pytest.mark.parametrize("kind", READ_BY_FORWARD)
+def test_what_forward_reads_counts_though_the_file_is_the_same(write, monkeypatch, kind):
+    before = identity(scaled(write, *READ_BY_FORWARD[kind]))
+    assert identity(scaled(write, *READ_BY_FORWARD[kind])) == before
+    monkeypatch.setenv("K", "2")
+    after = identity(scaled(write, *READ_BY_FORWARD[kind]))
+    assert {k for k in before if before[k] != after[k]} == {"state"}
+
+
+@pytest.mark.parametrize(("body", "expression", "named"), [
+    ("SCALES = iter([1.0, 2.0])", "next(SCALES)", "global SCALES of model"),
+    ("", "float(os.environ.get('K', 1))", "environ"),
+    ("def scale():\n    return len(open(__file__).read())", "scale()", "open"),
+])
+def test_a_forward_that_may_change_by_itself_has_no_identity(write, body, expression, named):
+    workload = scaled(write, body, expression)
+    assert identity(workload) is None
+    assert named in workload.warnings[0]
+
+
+def test_what_only_evaluation_reads_may_be_anything(write):
+    more = ("import os\nROWS = iter([1])\nMETRIC = {'name': 'rows', 'unit': '', 'higher_is_better': True}\n"
+            "def evaluate(predict):\n    return len(os.environ) + next(ROWS)\n")
+    assert identity(load_workload(str(write(more)))) is not None
 
 
 def test_a_file_that_the_workload_imports_counts(write, tmp_path):
@@ -92,6 +138,14 @@ def test_what_cannot_be_described_has_no_identity(write, thing):
     assert identity(workload) is None
     (note,) = workload.warnings
     assert type(thing).__name__ in note
+
+
+def test_recurrent_layers_which_refer_weakly_to_their_weights_are_described(write):
+    workload = load_workload(str(write()))
+    workload.module.rnn = nn.LSTM(2, 2)
+    before = identity(workload)
+    nn.init.zeros_(workload.module.rnn.bias_ih_l0)
+    assert identity(workload)["module"] != before["module"]
 
 
 def test_long_patterns_are_told_apart(write):
