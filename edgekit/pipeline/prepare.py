@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from pydantic import BaseModel
 
 from edgekit.compress.registry import get_pass
 from edgekit.compress.state import restore_state, save_state
@@ -19,13 +22,14 @@ from edgekit.pipeline.tasks import save_calibration
 from edgekit.quantize.policy import default_rules
 from edgekit.quantize.rules import resolve_keep_float
 from edgekit.recipe.schema import Quantize
+from edgekit.train.settings import TrainSettings
 from edgekit.types.report import PassReport
 from edgekit.types.scheme import SCHEMES
 from edgekit.verify.fidelity import Reference, float_outputs, float_reference
 from edgekit.workload.calibration import Samples, calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
 from edgekit.workload.hashing import calibration_hash, program_hash
-from edgekit.workload.identity import identity
+from edgekit.workload.identity import content_hash, identity
 from edgekit.workload.load import load_workload
 from edgekit.workload.program_io import load_program, save_program
 
@@ -72,7 +76,7 @@ def _compress(run: Run, workload: Workload, name: str, settings: dict[str, Any])
     compress_pass.requires(workload, parsed)
     facts = identity(workload)
     key = None if facts is None else run.cache_key(
-        f"compress:{name}", facts | {"first training batch": _first_batch(workload)}, parsed.model_dump(mode="json"))
+        f"compress:{name}", facts | {"training data": _training_data(workload, parsed)}, parsed.model_dump(mode="json"))
 
     def make(folder: Path) -> None:
         result = compress_pass.run(workload, parsed)
@@ -85,10 +89,15 @@ def _compress(run: Run, workload: Workload, name: str, settings: dict[str, Any])
     return PassReport(name=name, settings=parsed.model_dump(mode="json"), changed=changed)
 
 
-def _first_batch(workload: Workload) -> str:
-    """Hash of the first batch that passes fine-tune on: files that ``train_data()`` reads are in no other hash."""
-    batch = next(iter(workload.train_data()), None) if workload.train_data else None
-    return "" if batch is None else calibration_hash([batch[0]])
+def _training_data(workload: Workload, settings: BaseModel) -> str:
+    """Hash of an epoch of what a pass trains on, as it would be drawn: files that ``train_data()`` reads are in no
+    other hash."""
+    train: TrainSettings | None = getattr(settings, "train", None)
+    if workload.train_data is None or train is None:
+        return ""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(train.seed)
+        return content_hash(itertools.islice(workload.train_data(), train.max_batches))
 
 
 def _capture(run: Run, request: ExportRequest, workload: Workload) -> Captured:

@@ -36,12 +36,26 @@ def check_replaceable(out: Path) -> None:
     if out.is_dir() and os.path.ismount(out):
         raise UsageError("output-not-edgekit", f"the output {str(out)!r} is a mount point, which cannot be replaced",
                          where=str(out), next=f"choose a folder inside it, for example -o {out / 'export'}")
-    if is_edgekit_output(out) or (out.is_dir() and not any(out.iterdir())):
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if is_edgekit_output(out):
+        _refuse_strangers(out)
         return
     what = f"has no {MANIFEST} of edgekit's and is not empty" if out.is_dir() else "is not a folder"
     raise UsageError("output-not-edgekit", f"the output {str(out)!r} exists and {what}", where=str(out),
                      cause="edgekit only replaces what edgekit wrote",
                      next="choose another folder with -o, or empty this one yourself")
+
+
+def _refuse_strangers(out: Path) -> None:
+    """Raises UsageError where an output of ours holds files that its manifest does not name."""
+    known = {MANIFEST, *json.loads((out / MANIFEST).read_text()).get("files", {})}
+    strangers = sorted({file.relative_to(out).as_posix() for file in files_under(out)} - known)
+    if strangers:
+        raise UsageError(
+            "output-not-edgekit", f"the output {str(out)!r} holds files that edgekit did not write", where=str(out),
+            cause=", ".join(strangers[:5]) + (f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""),
+            next="move them elsewhere, or choose another folder with -o")
 
 
 class Staging:

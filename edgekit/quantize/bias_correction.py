@@ -20,7 +20,7 @@ from torch.fx import Node
 from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.quantize.calibrate import Run
 from edgekit.quantize.kinds import op_name
-from edgekit.quantize.simulate import Simulator, energy, ratio_db
+from edgekit.quantize.simulate import Simulator, energies, worst_db
 from edgekit.quantize.wiring import WEIGHT_AXIS, Wiring
 
 __all__ = ["corrected_biases"]
@@ -122,9 +122,11 @@ def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[N
 
 
 def _sqnr(wanted: list[Any], found: list[Any]) -> float:
-    """dB over all inputs and outputs."""
-    pairs = [(w, f) for row in zip(wanted, found, strict=True) for w, f in zip(*row, strict=True)]
-    return ratio_db(sum(energy(w) for w, _ in pairs), sum(energy(w - f) for w, f in pairs))
+    """dB of the worst output over all inputs."""
+    signal = [sum(column) for column in zip(*map(energies, wanted), strict=True)]
+    errors = ([w - f for w, f in zip(*pair, strict=True) if w.is_floating_point()]
+              for pair in zip(wanted, found, strict=True))
+    return worst_db(signal, [sum(column) for column in zip(*map(energies, errors), strict=True)])
 
 
 def _live_bytes(wiring: Wiring, sample: Inputs) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from torch._decomp import get_decompositions
+from torch.export import ExportedProgram
+from torch.fx import Node
 
 from edgekit.contracts import Program
 from edgekit.quantize.kinds import kind_of
@@ -15,10 +18,34 @@ __all__ = ["unrolled"]
 
 
 def unrolled(program: Program) -> Program:
-    """``program`` with every recurrent layer written out over the steps of the example input; itself without any."""
+    """``program`` with every recurrent layer written out over the steps of the example input; itself without any.
+
+    All other operators keep their names, which float rules go by; a step's operator is called ``mul_3_of_lstm``.
+    """
     graph = program.exported.graph
-    recurrent: Any = {n.target for n in graph.nodes if n.op == "call_function" and kind_of(n) == "rnn"}
+    recurrent = {n.name: n.target for n in graph.nodes if n.op == "call_function" and kind_of(n) == "rnn"}
     if not recurrent:
         return program
-    exported = program.exported.run_decompositions(get_decompositions(list(recurrent)))
+    targets: Any = list(set(recurrent.values()))
+    exported = program.exported.run_decompositions(get_decompositions(targets))
+    _rename(exported, recurrent.keys())
     return replace(program, exported=exported, sources=sources_of(exported.graph))
+
+
+def _rename(exported: ExportedProgram, recurrent: Collection[str]) -> None:
+    """Undoes the numbering that decomposition gives to every operator."""
+    renamed: dict[str, str] = {}
+    for node in exported.graph.nodes:
+        if node.op == "call_function":
+            origin = _origin(node)
+            several = origin in recurrent or origin in renamed.values()
+            renamed[node.name] = f"{node.name}_of_{origin}" if several else origin
+            node.name = renamed[node.name]
+    for spec in exported.graph_signature.output_specs:
+        spec.arg.name = renamed.get(spec.arg.name, spec.arg.name)
+    exported.graph_module.recompile()
+
+
+def _origin(node: Node) -> str:
+    sources = node.meta.get("from_node")
+    return str(sources[0].name) if sources else node.name

@@ -22,7 +22,7 @@ from edgekit.types.fidelity import WORST_DB
 from edgekit.types.graph import Source
 from edgekit.types.verification import LayerError
 
-__all__ = ["Simulator", "layer_errors", "simulate"]
+__all__ = ["Simulator", "energies", "layer_errors", "ratio_db", "simulate", "worst_db"]
 
 # Values a scale in int4 weights: what TFLite's and ExecuTorch's block kernels take.
 INT4_BLOCK = 32
@@ -142,6 +142,16 @@ def energy(values: torch.Tensor) -> float:
     if math.isfinite(norm) and norm > 1e-15:  # else squares may have overflowed or vanished in float32
         return norm**2
     return float(torch.nan_to_num(values.double(), 0.0, 0.0, 0.0).square().sum())
+
+
+def energies(values: Iterable[Any]) -> list[float]:
+    """:func:`energy` of each floating-point value."""
+    return [energy(v) for v in values if v.is_floating_point()]
+
+
+def worst_db(signal: Iterable[float], noise: Iterable[float]) -> float:
+    """:func:`ratio_db` of the worst output: a small one drowns in the energies of all together."""
+    return min(map(ratio_db, signal, noise), default=math.inf)
 
 
 def ratio_db(signal: float, noise: float) -> float:

@@ -13,7 +13,7 @@ from torch.fx import Node
 from edgekit.contracts import FloatRule, Inputs, Program, QuantPlan
 from edgekit.quantize.calibrate import evaluate
 from edgekit.quantize.rules import matches
-from edgekit.quantize.simulate import Simulator, energy, ratio_db
+from edgekit.quantize.simulate import Simulator, energies, energy, ratio_db, worst_db
 
 __all__ = ["Candidate", "candidates", "choose"]
 
@@ -116,8 +116,8 @@ class _Probe:
         self.proposals = self._proposals()
         self.samples: list[tuple[Values, tuple[Any, ...]]] = []
         self.exact: Values = {}
-        self.signal = 0.0
-        self._noise: dict[frozenset[Node], float] = {}
+        self.signal: list[float] = []
+        self._noise: dict[frozenset[Node], list[float]] = {}
         self._run_base(list(inputs))
 
     def _run_base(self, inputs: Sequence[Inputs]) -> None:
@@ -129,7 +129,7 @@ class _Probe:
                 self._drop_hopeless(exact, rounded)
                 self.exact = exact
             self.samples.append((rounded, exact[self.output]))
-            self.signal += sum(energy(o) for o in exact[self.output] if o.is_floating_point())
+            self.signal = _added(self.signal, energies(exact[self.output]))
             size = sum(v.nbytes for v in rounded.values() if isinstance(v, torch.Tensor))
             if (len(self.samples) + 2) * size > _BYTES_BUDGET:
                 break
@@ -203,31 +203,35 @@ class _Probe:
         return self.macs_of(self.removed(rules)) / self.total_macs
 
     def sqnr(self, rules: tuple[FloatRule, ...]) -> float:
-        """SQNR of the outputs in dB over the sampled inputs, with ``rules`` beside the plan's."""
+        """SQNR of the worst output in dB over the sampled inputs, with ``rules`` beside the plan's."""
         removed = self.removed(rules)
         if removed not in self._noise:
-            self._noise[removed] = sum(self._noise_of(base, exact, self.covered - removed, removed)
-                                       for base, exact in self.samples)
-        return ratio_db(self.signal, self._noise[removed])
+            noise: list[float] = []
+            for base, exact in self.samples:
+                noise = _added(noise, self._noise_of(base, exact, self.covered - removed, removed))
+            self._noise[removed] = noise
+        return worst_db(self.signal, self._noise[removed])
 
     def estimate(self, candidate: Candidate) -> Candidate:
         """The candidate with the gain that its own noise promises, were noises independent: first input only.
 
         One operator's noise in a float network is steadier than what leaving it out takes from all noise together.
+        Judged by the output that is worst with everything quantised.
         """
         removed = self.removed(candidate.rules)
         own = self._noise_of(self.exact, self.exact[self.output], removed, removed)
         everything = self._noise_of(*self.samples[0], self.covered, frozenset())
-        left = max(1 - own / everything, _LEAST_LEFT) if everything else 1.0
+        worst = min(range(len(everything)), key=lambda i: ratio_db(self.signal[i], everything[i]), default=None)
+        left = 1.0 if worst is None or not everything[worst] else max(1 - own[worst] / everything[worst], _LEAST_LEFT)
         return replace(candidate, gain_db=-10 * math.log10(left))
 
     def _noise_of(self, base: Values, exact: tuple[Any, ...], covered: frozenset[Node],
-                  changed: frozenset[Node]) -> float:
-        """Output noise with ``covered`` quantised, from values ``base`` that hold before ``changed`` nodes."""
+                  changed: frozenset[Node]) -> list[float]:
+        """Noise of each output with ``covered`` quantised, from values ``base`` that hold before ``changed`` nodes."""
         stale = self._stale(changed)
         known = {n: v for n, v in base.items() if n not in stale}
         outputs = self.simulator.run(self._inputs(base), covered, known=known)[self.output]
-        return sum(energy(e - o) for e, o in zip(exact, outputs, strict=True) if e.is_floating_point())
+        return energies(e - o for e, o in zip(exact, outputs, strict=True) if e.is_floating_point())
 
     def _inputs(self, base: Values) -> Inputs:
         return tuple(base[n] for n in self.wiring.nodes if n.op == "placeholder" and n not in self.wiring.constants)
@@ -246,6 +250,10 @@ class _Probe:
         macs = self.macs_of(self.removed(rules) - self.removed(beside))
         gain = self.sqnr(rules) - self.sqnr(beside)
         return replace(candidate, macs=macs, share=macs / self.total_macs, gain_db=gain)
+
+
+def _added(total: list[float], more: list[float]) -> list[float]:
+    return [a + b for a, b in zip(total, more, strict=True)] if total else more
 
 
 def _ranked(probe: _Probe) -> list[Candidate]:

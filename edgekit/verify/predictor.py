@@ -78,7 +78,7 @@ def float_predictor(module: nn.Module, example: Inputs, names: Sequence[str], *,
 
     def run(inputs: Inputs) -> list[torch.Tensor]:
         with torch.inference_mode():
-            out = module(*inputs)
+            out = module(*(t.clone() for t in inputs))  # forward() may write to them
         return [out] if isinstance(out, torch.Tensor) else list(out)
 
     if not batch:

@@ -39,7 +39,8 @@ class Samples:
         """
         if self._rest is None:
             self._rest = _samples(self.workload, self.data)
-        self._known += itertools.islice(self._rest, max(count - len(self._known), 0))
+        for sample in itertools.islice(self._rest, max(count - len(self._known), 0)):
+            self._known.append(tuple(t.clone() for t in sample))  # the user may fill the same buffer again
         return tuple(self._known[:count])
 
 

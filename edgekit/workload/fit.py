@@ -23,10 +23,10 @@ def run_once(module: nn.Module, example: Inputs, names: Sequence[str], *, by_nam
     Raises WorkloadError (``workload-inputs-do-not-fit``) with the inputs' shapes; ``where`` is the line of
     ``forward`` that raised, or else that of ``example_inputs``.
     """
-    arguments = dict(zip(names, example, strict=True))
+    arguments = {name: value.clone() for name, value in zip(names, example, strict=True)}  # forward() may write to them
     try:
         with torch.no_grad():
-            return module(**arguments) if by_name else module(*example)
+            return module(**arguments) if by_name else module(*arguments.values())
     except (Exception, SystemExit) as error:
         raise _unfit(error, describe(arguments), where) from error
 

@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import types
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -27,7 +27,7 @@ from edgekit.contracts import Workload
 from edgekit.workload.hashing import add_tensor
 from edgekit.workload.reached import functions_of, reached_names
 
-__all__ = ["Opaque", "identity"]
+__all__ = ["Opaque", "content_hash", "identity"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.layout,
           torch.memory_format, PurePath, types.BuiltinFunctionType, np.dtype, slice, range)
@@ -239,6 +239,16 @@ def _code(own: Mapping[str, types.ModuleType], classes: set[type]) -> dict[str, 
 
 def _label(module: types.ModuleType) -> str:
     return re.sub(r"^_edgekit_workload_[0-9a-f]+_", "workload ", module.__name__)
+
+
+def content_hash(values: Iterable[Any]) -> str:
+    """Hash of data, one item at a time: tensors, arrays and containers of them. Raises Opaque for what is none."""
+    digest = hashlib.sha256()
+    for value in values:
+        describer = _Describer()
+        describer.add(value)
+        digest.update(describer.digest.digest())
+    return digest.hexdigest()
 
 
 def identity(workload: Workload) -> dict[str, str] | None:

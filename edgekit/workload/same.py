@@ -40,7 +40,9 @@ def least_sqnr_db(reference: Callable[..., Any], other: Callable[..., Any], inpu
     worst = math.inf
     with torch.no_grad():
         for sample in inputs:
-            for a, b in zip(_outputs(reference(*sample)), _outputs(other(*sample)), strict=True):
+            # forward() may write to its inputs
+            pair = (_outputs(f(*(t.clone() for t in sample))) for f in (reference, other))
+            for a, b in zip(*pair, strict=True):
                 worst = min(worst, _ratio_db(a, b))
     return worst
 
@@ -55,6 +57,8 @@ def _ratio_db(a: torch.Tensor, b: torch.Tensor) -> float:
     a, b = a.double(), b.double()
     same = (a == b) | (a.isnan() & b.isnan())  # infinities and NaN that are in both
     a, b = a[~same], b[~same]
+    if not a.numel():
+        return math.inf
     signal, error = a.square().sum().item(), (a - b).square().sum().item()
     if not math.isfinite(error) or not math.isfinite(signal) or not signal:
         return -math.inf

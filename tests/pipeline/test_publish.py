@@ -45,11 +45,22 @@ def test_manifest_lists_every_file(tmp_path):
 def test_own_output_is_replaced_whole(tmp_path):
     out = tmp_path / "dist"
     publish(out)
-    (out / "from-before").write_text("x")
     publish(out, "second")
     assert (out / "model.onnx").read_text() == "second"
-    assert not (out / "from-before").exists()
     assert siblings(out) == ["dist"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "golden/mine.bin", "pixel-8/model.tflite"])
+def test_files_that_somebody_added_are_refused_and_kept(tmp_path, name):
+    out = tmp_path / "dist"
+    publish(out)
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("mine")
+    with pytest.raises(UsageError, match="did not write") as info:
+        publish(out, "second")
+    assert info.value.code == "output-not-edgekit"
+    assert info.value.cause == name
+    assert ((out / name).read_text(), (out / "model.onnx").read_text()) == ("mine", "model")
 
 
 def test_empty_folder_is_taken(tmp_path):

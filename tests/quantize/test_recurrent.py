@@ -42,6 +42,29 @@ def test_every_step_is_written_out_and_computes_the_same(network):
     assert {s.module for s in program.sources.values()} >= {"rnn", "head"}
 
 
+class Residual(nn.Module):
+    """A residual sum at the top level, behind a recurrent layer, that a LayerNorm reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.mix = nn.GRU(8, 8, batch_first=True), nn.Linear(8, 8)
+        self.norm, self.head = nn.LayerNorm(8), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(x + self.mix(self.rnn(x)[0])))
+
+
+def test_rules_still_find_what_comes_behind_a_recurrent_layer():
+    program = program_of(Residual(), torch.randn(1, 6, 8))
+    rules = default_rules(program, SCHEMES["w8a8-static"])
+    (residual,) = (r for r in rules if r.node)
+    simulator = Simulator(program, plan_of([(torch.randn(1, 6, 8),)], keep_float=rules))
+    by_name = {n.name: n for n in simulator.wiring.nodes}
+    assert simulator.wiring.kinds[by_name[residual.node]] == "add"
+    assert by_name[residual.node] not in simulator.covered()
+    assert {"linear", "linear_1"} <= {n.name for n in simulator.covered()}
+
+
 def test_other_programs_stay_as_they_are():
     program = program_of(nn.Linear(4, 4).eval(), torch.randn(1, 4))
     assert unrolled(program) is program

@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 from quantize_nets import Net, plan_of, program_of
+from torch import nn
 
-from edgekit.quantize.simulate import layer_errors
+from edgekit.quantize.simulate import layer_errors, simulate
 from edgekit.quantize.widen import candidates, choose
+from edgekit.verify.compare import sqnr_db
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,35 @@ def test_a_larger_share_never_reaches_less(spoilt, samples):
     reached = [sqnr(spoilt, plan, choose(spoilt, plan, samples, 99.0, max_share=s), samples) for s in (0.0, 0.2, 0.5)]
     assert reached == sorted(reached)
     assert reached[-1] < math.inf
+
+
+def test_the_worst_output_counts_however_small_it_is():
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.large, self.small = nn.Linear(8, 16), nn.Linear(16, 4), nn.Linear(16, 4)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            h = torch.relu(self.body(x))
+            return 100 * self.large(h), self.small(h)
+
+    torch.manual_seed(0)
+    module = Two()
+    with torch.no_grad():
+        module.small.weight[1:] /= 300  # one grid for all, and three outputs in its last steps
+        module.small.bias[1:] /= 300
+    inputs = [(torch.randn(1, 8),) for _ in range(8)]
+    program, plan = program_of(module, *inputs[0]), plan_of(inputs)
+
+    def worst(rules):
+        run = simulate(program, replace(plan, keep_float=rules))
+        pairs = [(module(*x), run(x)) for x in inputs]
+        return min(sqnr_db(torch.cat([e[i] for e, _ in pairs]).detach().numpy(),
+                           torch.cat([o[i] for _, o in pairs]).numpy()) for i in (0, 1))
+
+    rules = choose(program, plan, inputs, floor_db=worst(()) + 1, max_share=0.5)
+    assert rules
+    assert worst(rules) > worst(()) + 1
 
 
 def test_nothing_is_widened_above_the_floor(net, samples):

@@ -31,6 +31,17 @@ def test_any_number_of_rows_through_a_fixed_batch():
     torch.testing.assert_close(out, x * 2)
 
 
+def test_a_module_that_writes_to_its_inputs_leaves_the_callers_alone():
+    class Shifts(torch.nn.Module):
+        def forward(self, x):
+            return x.sub_(1)
+
+    x = torch.ones(1, 3)
+    predict = float_predictor(Shifts(), (x,), ("x",))
+    assert torch.equal(predict(x), predict(x))
+    assert torch.equal(x, torch.ones(1, 3))
+
+
 def test_wrong_number_of_inputs_is_the_users_error():
     with pytest.raises(WorkloadError) as caught:
         predictor(Echo(), (torch.zeros(2, 3),), ("x",))()

@@ -175,6 +175,12 @@ def test_samples_are_drawn_once(write):
     assert [any(torch.equal(i[0], c[0]) for c in calibration) for i in inputs] == [True] * 4 + [False] * 4
 
 
+def test_a_buffer_that_is_filled_again_and_again(write):
+    samples = Samples(calibrated(write, "    buffer = torch.zeros(1, 3, 8, 8)\n    for i in range(4):\n"
+                                        "        buffer[:] = i\n        yield buffer"))
+    assert [s[0].mean().item() for s in samples.first(4)] == [0, 1, 2, 3]
+
+
 def test_fidelity_inputs_are_those_not_used_to_calibrate(write):
     inputs, source = fidelity_inputs(Samples(calibrated(write, SAMPLES)), 4, 6)
     assert [i[0].mean().item() for i in inputs] == [6, 7, 8, 9]

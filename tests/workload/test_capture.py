@@ -153,6 +153,15 @@ def test_code_that_fixes_the_batch_is_named():
     assert caught.value.code == "capture-fixed-batch"
 
 
+@pytest.mark.parametrize("forward", [lambda self, x: x.sub_(0.5) * 2, lambda self, x: x / torch.zeros_like(x) * 0])
+def test_models_that_write_to_their_inputs_or_give_nan_are_captured_as_they_are(forward):
+    module = from_forward(forward)
+    program = capture(workload_of(module, torch.ones(1, 4)))
+    inputs = torch.full((1, 4), 3.0)
+    wanted = module(inputs.clone())
+    torch.testing.assert_close(program.exported.module()(inputs.clone()), wanted, equal_nan=True)
+
+
 @pytest.mark.parametrize("forward", [lambda self, x: x + torch.rand_like(x),
                                      lambda self, x: x + self.calls.add_(1)])
 def test_random_and_stateful_models_are_refused(forward):
