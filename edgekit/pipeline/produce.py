@@ -193,7 +193,8 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
             where=str(prepared.workload.source), cause="; ".join(problems[:5]),
             next="name the layers under quantize.keep_float if they should stay float, or report the model")
     described = artifact.model_copy(update={"path": path.name, "notes": (*artifact.notes, *notes)})
-    return Produced(path, ArtifactReport(artifact=described, fidelity=fidelity), vectors)
+    float_rules = tuple(vars(rule) for rule in plan.keep_float)
+    return Produced(path, ArtifactReport(artifact=described, fidelity=fidelity, float_rules=float_rules), vectors)
 
 
 def _better(new: Fidelity, old: Fidelity) -> bool:

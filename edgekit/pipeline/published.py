@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.contracts import FloatRule
 from edgekit.errors import UsageError
 from edgekit.pipeline.disk import sha256_of
 from edgekit.types.scheme import SCHEMES, Scheme
@@ -15,9 +16,12 @@ __all__ = ["Published", "published"]
 
 @dataclass(frozen=True)
 class Published:
-    """The scheme that an artifact was exported with, and the fidelity floor in dB that it was held to."""
+    """How an artifact was quantised, and the fidelity floor in dB that it was held to. ``samples`` calibrated it."""
 
     scheme: Scheme
+    observer: str
+    samples: int
+    keep_float: tuple[FloatRule, ...]
     floor_db: float
 
 
@@ -31,10 +35,14 @@ def published(artifact: Path) -> Published | None:
         return None
     try:
         stored = json.loads(report.read_text(encoding="utf-8"))
-        if sha256_of(artifact) not in {a["artifact"]["sha256"] for a in stored["artifacts"]}:
+        own = sha256_of(artifact)
+        entry = next((a for a in stored["artifacts"] if a["artifact"]["sha256"] == own), None)
+        if entry is None:
             return None
-        recipe = stored["recipe"]
-        return Published(SCHEMES[recipe["quantize"]["scheme"]], float(recipe["fidelity"]["min_sqnr_db"]))
+        quantize = stored["recipe"]["quantize"]
+        return Published(SCHEMES[quantize["scheme"]], quantize["observer"], int(quantize["calibration"]["samples"]),
+                         tuple(FloatRule(**rule) for rule in entry["float_rules"]),
+                         float(stored["recipe"]["fidelity"]["min_sqnr_db"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError("report-malformed", f"{report} is not edgekit's report", cause=str(error),
                          next="give --min-sqnr-db, or move the artifact elsewhere") from error

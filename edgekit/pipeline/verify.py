@@ -37,9 +37,10 @@ def _layers(samples: Samples, inputs: Sequence[Inputs], session: Session, arrays
     except EdgekitError as error:
         if error.code != "layers-unavailable" or beside is None:
             raise
-        scheme = beside.scheme
-    calibration = calibration_inputs(samples, len(inputs)) if scheme.needs_calibration else ()
-    simulated = simulate.layer_errors(program, QuantPlan(scheme, calibration=calibration), inputs)
+    scheme = beside.scheme
+    calibration = calibration_inputs(samples, beside.samples) if scheme.needs_calibration else ()
+    plan = QuantPlan(scheme, beside.observer, calibration, beside.keep_float)
+    simulated = simulate.layer_errors(program, plan, inputs)
     return tuple(simulated), f"{scheme.name} in simulation ({path.name}'s runtime shows none)"
 
 

@@ -47,10 +47,14 @@ class PassReport(Data):
 
 
 class ArtifactReport(Data):
-    """An artifact with its proof: fidelity, latencies and memory where known."""
+    """An artifact with its proof: fidelity, latencies and memory where known.
+
+    ``float_rules`` are those that it was made with, the fields of ``contracts.FloatRule`` by name.
+    """
 
     artifact: Artifact
     fidelity: Fidelity
+    float_rules: tuple[dict[str, str | None], ...] = ()
     latencies: tuple[Latency, ...] = ()
     memory: tuple[Memory, ...] = ()
 

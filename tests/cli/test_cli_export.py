@@ -111,6 +111,25 @@ def test_layers_are_simulated_where_the_runtime_shows_none(exported, capsys):
     assert {"stem", "blocks.0.point", "head"} <= {layer["source"]["module"] for layer in verification["layers"]}
 
 
+def test_simulated_layers_follow_the_plan_that_the_artifact_was_made_with(exported, tmp_path, capsys):
+    """All but the stem is float, so the stem's noise is all there is; a fixed plan would show int8 layers behind it."""
+    recipe = tmp_path / "kept.yaml"
+    recipe.write_text("name: kept\nformats: [executorch]\nquantize:\n  scheme: w8a8-static\n"
+                      "  keep_float: [blocks, head]\n")
+    assert run(["export", str(exported.workload), "-r", str(recipe), "-o", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    levels = []
+    for folder in (tmp_path / "out", exported.out):
+        assert run(["verify", str(folder / "model.pte"), "--against", str(exported.workload), "--layers",
+                    "--json"]) == 0
+        layers = json.loads(capsys.readouterr().out)["layers"]
+        levels.append({layer["name"]: layer["sqnr_db"] for layer in layers})
+    kept, whole = levels
+    stem = next(iter(kept))
+    assert kept[stem] == pytest.approx(whole[stem], abs=0.5)
+    assert list(kept.values())[-1] > list(whole.values())[-1] + 1
+
+
 def test_verify_fails_under_a_floor(exported, capsys):
     assert run(["verify", str(exported.out / "model.onnx"), "--against", str(exported.workload), "--min-sqnr-db", "90",
                 "--json"]) == 1
