@@ -160,7 +160,7 @@ CODES: dict[str, tuple[str, str]] = {
     "device-unknown": (
         "no device of that name",
         "A device is a profile that edgekit ships (`edgekit devices list`), named by its id, for example `pixel-8`. "
-        "The error names the nearest one."),
+        "The error names the nearest one. In a recipe too it ends with exit status 4."),
     "disk-full": (
         "the disk is full",
         "Nothing half-written was left behind. Free some space (`edgekit cache prune` empties the stage cache) and run "
@@ -190,6 +190,10 @@ CODES: dict[str, tuple[str, str]] = {
     "format-unknown": (
         "no format of that name",
         "Formats are tflite, executorch and onnx, and those that installed packages register as edgekit.formats."),
+    "formats-failed": (
+        "no format could be made",
+        "Each format failed for a reason of its own; the error lists them all under `problems`, each with its code and "
+        "its next step."),
     "installation-broken": (
         "files that edgekit ships are missing",
         "The recipes and device profiles lie inside the installed package. Install edgekit again."),

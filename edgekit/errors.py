@@ -5,7 +5,8 @@ Every code is listed once in :data:`edgekit.error_codes.CODES`, which ``edgekit 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "BudgetMissed",
@@ -28,28 +29,34 @@ class EdgekitError(Exception):
         where: ``file:line[:column]`` in the user's own files, or the module path in their model.
         cause: why it happened, as far as it is known.
         next: one step that helps.
+        problems: the mistakes that this error sums up; its exit status is then the highest-ranked of theirs.
     """
 
-    exit_status: ClassVar[int] = 2
+    exit_status: int = 2
 
     def __init__(self, code: str, message: str, *, where: str | None = None, cause: str | None = None,
-                 next: str | None = None) -> None:  # noqa: A002 - the document's own key
+                 next: str | None = None,  # noqa: A002 - the document's own key
+                 problems: Sequence[EdgekitError] = ()) -> None:
         super().__init__(message)
         self.code, self.message, self.where, self.cause, self.next = code, message, where, cause, next
+        self.problems = list(problems)
+        if problems:
+            self.exit_status = max(p.exit_status for p in problems)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors travel from child processes to the parent: keep every field, not only the message.
-        return _rebuild, (type(self), self.code, self.message, self.where, self.cause, self.next)
+        return _rebuild, (type(self), self.code, self.message, self.where, self.cause, self.next, self.problems)
 
     def document(self) -> dict[str, Any]:
         """The ``error`` object of the JSON documents."""
-        return {"code": self.code, "message": self.message, "where": self.where, "cause": self.cause, "next": self.next}
+        fields = {"code": self.code, "message": self.message, "where": self.where, "cause": self.cause,
+                  "next": self.next}
+        return fields | ({"problems": [p.document() for p in self.problems]} if self.problems else {})
 
 
 def _rebuild(kind: type[EdgekitError], code: str, message: str, where: str | None, cause: str | None,
-             next_step: str | None, problems: list[EdgekitError] | None = None) -> EdgekitError:
-    more = {} if problems is None else {"problems": problems}
-    return kind(code, message, where=where, cause=cause, next=next_step, **more)
+             next_step: str | None, problems: list[EdgekitError]) -> EdgekitError:
+    return kind(code, message, where=where, cause=cause, next=next_step, problems=problems)
 
 
 class UsageError(EdgekitError):
@@ -57,19 +64,10 @@ class UsageError(EdgekitError):
 
 
 class RecipeError(UsageError):
-    """A recipe or a device profile is wrong (exit 2). ``problems`` lists every mistake of the file."""
+    """A recipe or a device profile is wrong (exit 2; 4 where it names an unknown device).
 
-    def __init__(self, code: str, message: str, *, where: str | None = None, cause: str | None = None,
-                 next: str | None = None, problems: list[EdgekitError] | None = None) -> None:  # noqa: A002
-        super().__init__(code, message, where=where, cause=cause, next=next)
-        self.problems: list[EdgekitError] = problems or []
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        kind, fields = super().__reduce__()
-        return kind, (*fields, self.problems)
-
-    def document(self) -> dict[str, Any]:
-        return super().document() | {"problems": [p.document() for p in self.problems]}
+    ``problems`` lists every mistake of the file.
+    """
 
 
 class WorkloadError(UsageError):

@@ -61,3 +61,10 @@ def test_errors_cross_processes_whole():
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is errors.ConversionError
     assert again.document() == error.document()
+
+
+def test_a_sum_of_problems_has_the_highest_of_their_statuses():
+    problems = [errors.RecipeError("a", "x"), errors.DeviceError("b", "y", where="f:1")]
+    error = pickle.loads(pickle.dumps(errors.RecipeError("c", "two", problems=problems)))
+    assert error.exit_status == 4
+    assert [p["code"] for p in error.document()["problems"]] == ["a", "b"]

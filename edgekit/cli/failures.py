@@ -7,12 +7,12 @@ import os
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import click
 
 from edgekit.cli.output import emit_json
-from edgekit.errors import EdgekitError, EnvironmentProblem, RecipeError, UsageError
+from edgekit.errors import EdgekitError, EnvironmentProblem, UsageError
 
 __all__ = ["EXIT_STATUSES", "InternalError", "Interrupted", "as_error", "show"]
 
@@ -33,13 +33,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class InternalError(EdgekitError):
     """A fault of edgekit itself."""
 
-    exit_status: ClassVar[int] = 5
+    exit_status = 5
 
 
 class Interrupted(EdgekitError):
     """Ctrl-C."""
 
-    exit_status: ClassVar[int] = 130
+    exit_status = 130
 
 
 def as_error(failure: BaseException) -> EdgekitError:
@@ -89,10 +89,9 @@ def _lines(error: EdgekitError) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "interrupted", {"fg": "yellow"}
         return
     yield f"error: {error.message}  [{error.code}]", {"fg": "red", "bold": True}
-    problems = error.problems if isinstance(error, RecipeError) else []
-    if len(problems) > 1:
-        for problem in problems:
-            yield f"  {problem.where}: {problem.message}  [{problem.code}]", {}
+    if len(error.problems) > 1:
+        for problem in error.problems:
+            yield f"  {f'{problem.where}: ' if problem.where else ''}{problem.message}  [{problem.code}]", {}
             for note in (problem.cause, problem.next):
                 if note:
                     yield _indented("      ", note), {"dim": True}

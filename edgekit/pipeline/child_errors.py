@@ -40,8 +40,8 @@ def death(name: str, codes: Codes, log: Path, log_start: int, *, killed: str | N
                                cause=cause, next="raise the time limit, or export fewer formats")
     if killed == "memory":
         return ConversionError(
-            codes.memory, f"{name} went over its memory limit of {(memory_bytes or 0) / 2**20:.0f} MiB and was stopped",
-            where=str(log), cause=f"{peak / 2**20:.0f} MiB were resident",
+            codes.memory, f"{name} went over its memory limit of {(memory_bytes or 0) / 1e6:.0f} MB and was stopped",
+            where=str(log), cause=f"{peak / 1e6:.0f} MB were resident",
             next="raise the memory limit, or use fewer calibration samples")
     if killed:
         return cancelled(name)

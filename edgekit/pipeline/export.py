@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.devices.catalogue import get_device
-from edgekit.errors import EdgekitError
+from edgekit.errors import ConversionError, EdgekitError
 from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import budget_lines
 from edgekit.pipeline.correction import Correction
@@ -49,6 +49,16 @@ def _produce_all(run: Run, request: ExportRequest, prepared: Prepared,
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     return made, failed
+
+
+def _nothing_made(failed: list[tuple[str, EdgekitError]]) -> EdgekitError:
+    """The one failure as it is; several as one error that lists them all, each with its format's name."""
+    if len(failed) == 1:
+        return failed[0][1]
+    problems = [type(e)(e.code, f"{name}: {e.message}", where=e.where, cause=e.cause, next=e.next, problems=e.problems)
+                for name, e in failed]
+    return ConversionError("formats-failed", f"none of the {len(failed)} formats could be made", problems=problems,
+                           next="each format's own next step is given with it")
 
 
 def _write(made: list[Produced], folder: Path) -> None:
@@ -92,7 +102,7 @@ def export(request: ExportRequest, run: Run) -> ExportReport:
         give_back()
         made, failed = _produce_all(run, request, prepared, cells)
         if not made:
-            raise failed[0][1]
+            raise _nothing_made(failed)
         with run.stage("publish"):
             _write(made, staging.folder)
         artifacts = [one.report for one in made]

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from edgekit.errors import EdgekitError, RecipeError
+from edgekit.errors import DeviceError, EdgekitError, RecipeError
 from edgekit.recipe.schema import Recipe
 from edgekit.yamlfile.nearest import choices_hint
 from edgekit.yamlfile.shipped import shipped_folder
@@ -125,7 +125,7 @@ def _device_problems(source: YamlSource, known: Mapping[str, Collection[str]] | 
     if not isinstance(device, str):
         return []
     if device not in known:
-        return [RecipeError("device-unknown", f"device: there is no '{device}'", where=source.where(("device",)),
+        return [DeviceError("device-unknown", f"device: there is no '{device}'", where=source.where(("device",)),
                             next=f"{choices_hint(device, known)}; `edgekit devices list` prints them all")]
     processors = known[device] if isinstance(known, Mapping) else (processor,)
     if processor in processors:

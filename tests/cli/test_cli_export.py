@@ -75,8 +75,9 @@ def test_calibration_with_nan(tmp_path, capsys):
 
 def test_unknown_names(tmp_path, capsys):
     write_small(tmp_path, more="device: pixel-88\n")
-    assert run(_export(tmp_path)) == 2
+    assert run(_export(tmp_path)) == 4
     error = _error(capsys)
+    assert error["code"] == "device-unknown"
     assert "pixel-8" in json.dumps(error)
     assert "small.yaml:" in error["where"]
 
@@ -168,3 +169,17 @@ def test_inspecting_what_is_no_artifact(tmp_path, capsys, name, data, status):
         (tmp_path / name).write_bytes(data)
     assert run(["inspect", str(tmp_path / name), "--json"]) == status
     assert _error(capsys)["next"]
+
+
+def test_when_no_format_can_be_made_every_reason_is_said(tmp_path, capsys):
+    write_small(tmp_path, scheme="fp32", formats="executorch, onnx")
+    assert run(_export(tmp_path, "--memory-limit-mb", "256")) == 3
+    printed = capsys.readouterr()
+    error = json.loads(printed.out)["error"]
+    assert error["code"] == "formats-failed"
+    for name, problem in zip(("executorch", "onnx"), error["problems"], strict=True):
+        assert problem["code"] == "child-memory"
+        assert problem["message"].startswith(f"{name}: ")
+        assert "limit of 256 MB" in problem["message"]
+        assert problem["message"] in printed.err
+    assert not (tmp_path / "out").exists()

@@ -48,7 +48,7 @@ def test_recipes_validate_goes_on_after_a_wrong_one(tmp_path: Path, capsys: pyte
     bad = tmp_path / "bad.yaml"
     bad.write_text("name: bad\ndevice: pixel-9\nformats: [executorch]\nquantize: {scheme: w8a16-static}\n"
                    "compress:\n  - structured: {ratoi: 0.3}\n")
-    found = document(capsys, "recipes", "validate", str(bad), "pixel-8-cpu-int8-pruned", status=2)
+    found = document(capsys, "recipes", "validate", str(bad), "pixel-8-cpu-int8-pruned", status=4)
     assert [f["valid"] for f in found["files"]] == [False, True]
     codes = {p["code"]: p["where"] for p in found["files"][0]["error"]["problems"]}
     assert codes["device-unknown"] == f"{bad}:2:9"

@@ -140,7 +140,7 @@ def test_all_mistakes_come_at_once_in_order_of_lines(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as failure:
         load_recipe(path, known_devices=DEVICES)
     error = failure.value
-    assert (error.code, error.exit_status, error.where) == ("recipe-invalid", 2, f"{path}:1:7")
+    assert (error.code, error.exit_status, error.where) == ("recipe-invalid", 4, f"{path}:1:7")  # device
     assert [(p.code, str(p.where).removeprefix(f"{path}:")) for p in error.problems] == [
         ("value-wrong", "1:7"), ("device-unknown", "2:9"), ("key-unknown", "3:1"), ("type-wrong", "4:10"),
         ("name-unknown", "6:11"), ("key-unknown", "7:3"), ("value-wrong", "8:19"), ("key-duplicate", "9:1")]
