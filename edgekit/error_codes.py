@@ -25,6 +25,10 @@ CODES: dict[str, tuple[str, str]] = {
     "artifact-missing": (
         "there is no such model file",
         "Check the path. Exported files lie in the output folder as model.tflite, model.pte and model.onnx."),
+    "artifact-outputs": (
+        "artifact and workload do not belong together",
+        "The artifact returns other outputs than the float model. `edgekit verify --against` takes the workload that "
+        "the artifact was exported from, with the same weights and settings."),
     "artifact-too-large": (
         "a model file would pass its format's limit",
         "An .onnx file ends at 2 GB. Quantise the weights (int8 takes a quarter), or compress the model first."),
@@ -298,8 +302,8 @@ CODES: dict[str, tuple[str, str]] = {
         "`--reference tensorflow` is the one there is; it needs the extra edgekit[tensorflow]."),
     "report-malformed": (
         "the report beside an artifact cannot be read",
-        "`edgekit verify` takes the fidelity floor from report.json beside the artifact. Give `--min-sqnr-db`, or "
-        "move the artifact to another folder."),
+        "`edgekit verify` takes the fidelity floor from report.json beside the artifact. Give the floor with "
+        "`--min-sqnr-db`, or move the artifact to another folder."),
     "runtime-crashed": (
         "a runtime crashed on the artifact",
         "The format's runtime ended with a signal while it loaded or ran the artifact. The artifact is not usable as "

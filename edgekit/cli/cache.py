@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgekit.cli.numbers import finite
 from edgekit.cli.output import emit_json, json_option, print_table, stderr
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -45,7 +46,8 @@ def ls(as_json: bool) -> None:
 
 @cache.command(help="Remove cached results: the unused ones first; without an option, all that no run uses.")
 @click.option("--max-size", type=_bytes, metavar="SIZE", help="Keep at most this much, for example 2GB.")
-@click.option("--older-than-days", type=click.FloatRange(min=0), help="Remove what was not used for so long.")
+@click.option("--older-than-days", type=click.FloatRange(min=0), callback=finite,
+              help="Remove what was not used for so long.")
 @json_option
 def prune(max_size: int | None, older_than_days: float | None, as_json: bool) -> None:
     from edgekit.pipeline.cache import StageCache

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgekit.cli.numbers import finite
 from edgekit.cli.output import emit_json, stdout
 
 
@@ -16,7 +17,7 @@ from edgekit.cli.output import emit_json, stdout
 @click.option("--inputs", type=click.IntRange(min=1), default=16, show_default=True, help="Inputs to compare on.")
 @click.option("--layers", is_flag=True, help="SQNR of every layer in order, and where the error starts.")
 @click.option("--reference", type=click.Choice(["tensorflow"]), help="A second opinion on a .tflite.")
-@click.option("--min-sqnr-db", type=float, help="Floor; exit status 1 below it.")
+@click.option("--min-sqnr-db", type=float, callback=finite, help="Floor; exit status 1 below it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify(artifact: Path, workload: str, weights: Path | None, inputs: int, layers: bool, reference: str | None,
            min_sqnr_db: float | None, as_json: bool) -> int:

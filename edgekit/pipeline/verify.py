@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.contracts import Inputs, QuantPlan, Session
-from edgekit.errors import EdgekitError
+from edgekit.contracts import Inputs, QuantPlan, Session, Workload
+from edgekit.errors import ConversionError, EdgekitError, UsageError
 from edgekit.pipeline.isolation import Limits, run_isolated
 from edgekit.pipeline.noise import new_log
 from edgekit.pipeline.published import Published, published
 from edgekit.pipeline.remote_session import RemoteSession
 from edgekit.quantize import simulate
+from edgekit.types.fidelity import Fidelity
 from edgekit.types.verification import LayerError, Verification
-from edgekit.verify.fidelity import float_reference, measure_fidelity
+from edgekit.verify.fidelity import Reference, float_reference, measure_fidelity
 from edgekit.verify.layers import first_drop, layer_errors
 from edgekit.verify.predictor import to_artifact
 from edgekit.workload.calibration import Samples, calibration_inputs, fidelity_inputs
@@ -44,10 +45,38 @@ def _layers(samples: Samples, inputs: Sequence[Inputs], session: Session, arrays
     return tuple(simulated), f"{scheme.name} in simulation ({path.name}'s runtime shows none)"
 
 
+def _beside(path: Path, *, needed: bool) -> Published | None:
+    """What the report beside the artifact says; one that cannot be read matters only where it is ``needed``."""
+    try:
+        return published(path)
+    except UsageError:
+        if needed:
+            raise
+        return None
+
+
+def _fidelity(workload: Workload, session: Session, floats: Reference, path: Path) -> Fidelity:
+    """As :func:`measure_fidelity`; where the two do not fit, the wrong workload was given: no converter is at fault."""
+    advice = "give --against the workload that the artifact was exported from"
+    if len(session.inputs) != len(workload.example):
+        raise UsageError(
+            "artifact-inputs", f"{path.name} takes {len(session.inputs)} inputs, the workload {workload.name} has "
+            f"{len(workload.example)}", where=str(path),
+            cause=f"artifact: {', '.join(s.name for s in session.inputs)}; workload: {', '.join(workload.input_names)}",
+            next=advice)
+    try:
+        return measure_fidelity(workload, session, floats)
+    except ConversionError as error:
+        if error.code != "output-shape":
+            raise
+        raise UsageError("artifact-outputs", f"{path.name} and the workload {workload.name} do not belong together",
+                         where=str(path), cause=error.message, next=advice) from error
+
+
 def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights: Path | None, inputs: int,
                     layers: bool, reference: str | None, floor_db: float | None) -> Verification:
     """See :func:`edgekit.api.verify`."""
-    beside = published(path)
+    beside = _beside(path, needed=floor_db is None)
     if floor_db is None and beside is not None:
         floor_db = beside.floor_db
     workload = load_workload(workload_ref, weights)
@@ -58,7 +87,7 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
     log = new_log()
     floats = float_reference(workload, chosen, text)
     with RemoteSession(format_name, path, log=log) as session:
-        fidelity = measure_fidelity(workload, session, floats)
+        fidelity = _fidelity(workload, session, floats, path)
         arrays = [to_artifact(v.numpy(), s) for v, s in zip(chosen[0], session.inputs, strict=True)]
         if layers:
             found, owner = _layers(samples, chosen, session, arrays, path, beside)

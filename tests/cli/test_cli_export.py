@@ -137,6 +137,31 @@ def test_verify_fails_under_a_floor(exported, capsys):
     assert json.loads(capsys.readouterr().out)["met"] is False
 
 
+@pytest.mark.parametrize(("code", "forward", "inputs"), [
+    ("artifact-inputs", "forward(self, a, b):\n        return a.mean((2, 3)) + b", "_x(), torch.zeros(1, 3)"),
+    ("artifact-outputs", "forward(self, a):\n        return a.mean((2, 3)), a.mean()", "_x(),"),
+    ("artifact-outputs", "forward(self, a):\n        return a.mean((2, 3))", "_x(),")])
+def test_another_workload_than_the_artifacts(exported, tmp_path, capsys, code, forward, inputs):
+    (tmp_path / "other.py").write_text(
+        f"import torch\n\nclass Net(torch.nn.Module):\n    def {forward}\n\ndef load():\n    return Net()\n\n"
+        f"def _x():\n    return torch.ones(1, 3, 16, 16)\n\ndef example_inputs():\n    return {inputs}\n")
+    assert run(["verify", str(exported.out / "model.onnx"), "--against", str(tmp_path / "other.py"), "--json"]) == 2
+    error = _error(capsys)
+    assert error["code"] == code
+    assert "--against" in error["next"]
+
+
+@pytest.mark.parametrize("words", [
+    ["verify", "model.onnx", "--against", "w.py", "--min-sqnr-db", "nan"],
+    ["verify", "model.onnx", "--against", "w.py", "--min-sqnr-db", "-inf"],
+    ["cache", "prune", "--older-than-days", "nan"]])
+def test_a_limit_is_a_finite_number(capsys, words):
+    assert run([*words, "--json"]) == 2
+    error = _error(capsys)
+    assert error["code"] == "usage"
+    assert "finite" in error["message"]
+
+
 def test_a_second_opinion_is_for_tflite_only(exported, capsys):
     assert run(["verify", str(exported.out / "model.onnx"), "--against", str(exported.workload), "--reference",
                 "tensorflow", "--json"]) == 2
@@ -144,8 +169,8 @@ def test_a_second_opinion_is_for_tflite_only(exported, capsys):
 
 
 def test_the_floor_comes_from_the_report_of_this_very_file(exported, capsys, tmp_path):
-    def verified() -> dict:
-        run(["verify", str(tmp_path / "model.onnx"), "--against", str(exported.workload), "--json"])
+    def verified(*more) -> dict:
+        run(["verify", str(tmp_path / "model.onnx"), "--against", str(exported.workload), "--json", *more])
         return json.loads(capsys.readouterr().out)
 
     shutil.copy(exported.out / "model.onnx", tmp_path)
@@ -159,6 +184,7 @@ def test_the_floor_comes_from_the_report_of_this_very_file(exported, capsys, tmp
     assert verified()["floor_db"] is None
     (tmp_path / "report.json").write_text("{}")
     assert verified()["error"]["code"] == "report-malformed"
+    assert verified("--min-sqnr-db", "3")["floor_db"] == 3  # the error's own advice
 
 
 @pytest.mark.parametrize(("name", "data", "status"), [
