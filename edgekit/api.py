@@ -23,11 +23,13 @@ def _request(workload: str, recipe: str | Path, device: str | None, formats: Seq
     from edgekit.formats.registry import get_format
     from edgekit.pipeline.request import ExportRequest
     from edgekit.recipe.load import load_recipe
-    loaded = load_recipe(recipe, known_devices=known_devices(), pass_settings=_pass_settings)
+    from edgekit.workload.there import check_there
+    loaded = load_recipe(recipe, known_devices=known_devices(), pass_settings=_pass_settings, check_data=True)
     for name in formats:
         get_format(name)
     if device is not None:
         get_device(device)
+    check_there(workload, weights)
     return ExportRequest(workload=workload, recipe=loaded, out=out, device=device, formats=tuple(formats),
                          weights=weights, **limits)
 
@@ -41,7 +43,7 @@ def plan(workload: str, recipe: str | Path, *, device: str | None = None, format
          weights: Path | None = None, out: Path = Path("dist")) -> dict[str, Any]:
     """The resolved plan of an export, as data; nothing is loaded and nothing is written.
 
-    Raises RecipeError for mistakes in the recipe, UsageError for unknown names.
+    Raises RecipeError for mistakes in the recipe, UsageError for unknown names, WorkloadError for missing files.
     """
     from edgekit.pipeline.request import plan_document
     return plan_document(_request(workload, recipe, device, formats, weights, out))

@@ -396,6 +396,10 @@ CODES: dict[str, tuple[str, str]] = {
     "workload-missing-function": (
         "the workload lacks a function",
         "A workload defines load() and example_inputs(). `edgekit init` writes a commented one to start from."),
+    "workload-no-function": (
+        "a known name of the workload is no function",
+        "load, example_inputs, calibration, evaluate, train_data, loss, labels, dynamic_shapes and preprocess are "
+        "functions that edgekit calls. Make it one that returns the value, or give the value another name."),
     "workload-no-module": (
         "there is no torch.nn.Module to export",
         "load() returns the trained module itself: not its class, its state dict or a TorchScript module."),

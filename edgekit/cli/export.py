@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from edgekit.cli.output import emit_json, stderr, stdout
+from edgekit.errors import UsageError
+
+
+def _targets(devices: Sequence[str], out: Path) -> list[tuple[str | None, Path]]:
+    """Device and output of each export. Every name is checked here, before the first export publishes anything.
+
+    Several devices get a folder each; the stage cache makes all but the first quick.
+    """
+    if len(devices) < 2:
+        return [(next(iter(devices), None), out)]
+    from edgekit.devices.catalogue import get_device
+    ids = [get_device(device).id for device in devices]
+    twice = next((id_ for id_ in ids if ids.count(id_) > 1), None)
+    if twice:
+        raise UsageError("usage", f"the device '{twice}' is given twice", next="give each device once")
+    return [(device, out / id_) for device, id_ in zip(devices, ids, strict=True)]
 
 
 @click.command(help="Export WORKLOAD by a recipe to verified artifacts.")
 @click.argument("workload")
 @click.option("--recipe", "-r", required=True, help="A recipe's file, or a name from `edgekit recipes list`.")
-@click.option("--device", "-d", "devices", multiple=True, help="Device id, in place of the recipe's; may repeat.")
+@click.option("--device", "-d", "devices", multiple=True,
+              help="Device id or profile's file, in place of the recipe's. Repeated, each goes to OUT/ID.")
 @click.option("--format", "-f", "formats", multiple=True, help="Format, in place of the recipe's; repeat for several.")
 @click.option("--weights", type=click.Path(path_type=Path), help="State dict to load: .safetensors, or .pth weights.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("dist"), show_default=True,
@@ -27,8 +45,7 @@ from edgekit.cli.output import emit_json, stderr, stdout
 def export(workload: str, recipe: str, devices: tuple[str, ...], formats: tuple[str, ...], weights: Path | None,
            out: Path, jobs: int, memory_limit_mb: int | None, time_limit: int, dry_run: bool, as_json: bool) -> int:
     from edgekit import api
-    # Several devices: a folder each. The stage cache makes all but the first quick.
-    targets = [(device, out / device) for device in devices] if len(devices) > 1 else [(next(iter(devices), None), out)]
+    targets = _targets(devices, out)
     if dry_run:
         plans = [api.plan(workload, recipe, device=d, formats=formats, weights=weights, out=o) for d, o in targets]
         if as_json:

@@ -92,5 +92,5 @@ def _check(ref: str) -> str:
         return None if cell.supported else cell.reason or "not supported"
 
     loaded = load_recipe(ref, known_devices=known_devices(), check_scheme=why_not,
-                         pass_settings=lambda name: get_pass(name).settings)
+                         pass_settings=lambda name: get_pass(name).settings, check_data=True)
     return str(loaded.path)

@@ -50,7 +50,8 @@ class LoadedRecipe:
 
 
 def load_recipe(ref: str | Path, *, known_devices: Mapping[str, Collection[str]] | Collection[str] | None = None,
-                check_scheme: SchemeCheck | None = None, pass_settings: PassSettings | None = None) -> LoadedRecipe:
+                check_scheme: SchemeCheck | None = None, pass_settings: PassSettings | None = None,
+                check_data: bool = False) -> LoadedRecipe:
     """Reads a recipe.
 
     Args:
@@ -58,6 +59,7 @@ def load_recipe(ref: str | Path, *, known_devices: Mapping[str, Collection[str]]
         known_devices: device ids, or ids with their processors' names; a recipe's device must be one of them.
         check_scheme: says why a format cannot do a scheme.
         pass_settings: gives the model that a compression pass's settings are validated with.
+        check_data: whether the calibration data that the recipe names must be there.
 
     Raises:
         RecipeError: with every mistake of the file in ``problems``, in order of lines.
@@ -70,6 +72,8 @@ def load_recipe(ref: str | Path, *, known_devices: Mapping[str, Collection[str]]
         source.problems += _scheme_problems(recipe, source, check_scheme)
     if recipe is not None and pass_settings is not None:
         source.problems += _pass_problems(recipe, source, pass_settings)
+    if recipe is not None and check_data:
+        source.problems += _data_problems(LoadedRecipe(recipe, source))
     raise_problems("recipe", source)
     assert recipe is not None  # no recipe without a problem
     return LoadedRecipe(recipe, source)
@@ -155,6 +159,15 @@ def _pass_problems(recipe: Recipe, source: YamlSource, pass_settings: PassSettin
             continue
         problems += problems_in(spec.settings, model, source, at)
     return problems
+
+
+def _data_problems(loaded: LoadedRecipe) -> list[EdgekitError]:
+    data = loaded.calibration_data
+    if data is None or data.exists():
+        return []
+    return [RecipeError("calibration-missing", f"quantize.calibration.data: there is no {data}",
+                        where=loaded.where("quantize.calibration.data"),
+                        next="name an .npz or a folder of images, by its path from the recipe's folder")]
 
 
 def _loc(dotted: str) -> Loc:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from edgekit.contracts import Workload
 from edgekit.errors import WorkloadError
 from edgekit.workload.origin import shown
+from edgekit.workload.there import WAYS, check_there
 from edgekit.workload.user_code import import_file, import_name
+from edgekit.workload.weights import read_state_dict, refuse_pickled_module
 
 __all__ = ["load_workload"]
 
-_MODULE_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_WAYS = "give a .py file, package.module, a .pt2 or a Hugging Face folder"
 # Files that users take for workloads -> what they hold and the way out.
 _NO_WORKLOADS = {
     ".safetensors": "weights alone, without the module they belong to",
@@ -33,14 +32,13 @@ def load_workload(ref: str, weights: Path | None = None) -> Workload:
 
     Raises WorkloadError for what is not there, does not fit or could run code; EnvironmentProblem for a missing extra.
     """
+    check_there(ref, weights)
     path = Path(ref)
     if path.is_dir():
         from edgekit.workload.huggingface import workload_from_folder
         return workload_from_folder(path, weights)
     if path.is_file():
         return _from_file(path, weights)
-    if path.suffix in (".py", ".pt2", ".pt", ".pth") or "/" in ref or not _MODULE_NAME.fullmatch(ref):
-        raise WorkloadError("workload-not-found", f"there is no {ref}", where=ref, cause=_nearest(path), next=_WAYS)
     from edgekit.workload.python_file import workload_from
     namespace = import_name(ref)
     file = Path(namespace.__file__) if namespace.__file__ else Path(ref)
@@ -55,19 +53,12 @@ def _from_file(path: Path, weights: Path | None) -> Workload:
         from edgekit.workload.pt2 import workload_from_pt2
         return workload_from_pt2(path, weights)
     if path.suffix in (".pt", ".pth", ".bin"):
-        from edgekit.workload.weights import read_state_dict
         read_state_dict(path)  # raises the exact reason where it is a pickled module, or broken
         raise WorkloadError("workload-no-module", f"{path.name} holds weights alone", where=shown(str(path)),
                             cause="a state dict does not say which module it belongs to",
                             next=f"build the module in a Python file's load() and pass `--weights {path.name}`")
+    if path.suffix in (".pkl", ".pickle", ".joblib"):
+        raise refuse_pickled_module(path, "it is a pickle")
     cause = _NO_WORKLOADS.get(path.suffix, "not a kind of file that holds a workload")
     raise WorkloadError("workload-not-found", f"{path.name} is no workload", where=shown(str(path)), cause=cause,
-                        next=_WAYS)
-
-
-def _nearest(path: Path) -> str | None:
-    import difflib
-    if not path.parent.is_dir():
-        return f"there is no folder {path.parent}"
-    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
-    return f"did you mean {near[0]}?" if near else None
+                        next=WAYS)

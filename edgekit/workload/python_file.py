@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,13 @@ OPTIONAL = ("calibration", "evaluate", "train_data", "loss", "labels", "dynamic_
 def _functions(namespace: ModuleType, source: Path) -> dict[str, Callable[..., Any]]:
     """The workload's functions by name. Raises WorkloadError where a required one is missing, or misspelt."""
     own = [n for n, v in vars(namespace).items() if callable(v) and not n.startswith("_")]
+    for name in (*REQUIRED, *OPTIONAL):
+        value = getattr(namespace, name, None)
+        # None says that there is none; a module is one that the file imports for its own use.
+        if not (value is None or callable(value) or isinstance(value, ModuleType)):
+            raise WorkloadError("workload-no-function", f"{name} is a {type(value).__name__}, not a function",
+                                where=_line_of_name(source, name),
+                                next=f"define `def {name}(...):`, or give the value another name")
     for name in REQUIRED:
         if not callable(getattr(namespace, name, None)):
             near = difflib.get_close_matches(name, own, n=1)
@@ -41,6 +49,19 @@ def _functions(namespace: ModuleType, source: Path) -> dict[str, Callable[..., A
                                 next=f"rename {near[0]}() to {name}()" if near else
                                 "`edgekit init` writes a commented workload to start from")
     return {n: f for n in (*REQUIRED, *OPTIONAL) if callable(f := getattr(namespace, n, None))}
+
+
+def _line_of_name(source: Path, name: str) -> str:
+    """``file:line`` where the file binds ``name`` at its top level, or the file where that is not plain to see."""
+    try:
+        statements = ast.parse(source.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):  # a compiled module, for example
+        return shown(str(source))
+    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    lines = [n.lineno for s in statements if not isinstance(s, scopes) for n in ast.walk(s)
+             if (isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id == name)
+             or (isinstance(n, ast.alias) and (n.asname or n.name) == name)]
+    return f"{shown(str(source))}:{lines[-1]}" if lines else shown(str(source))
 
 
 def _misspelt(functions: Mapping[str, Any], namespace: ModuleType) -> list[str]:

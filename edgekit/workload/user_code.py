@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
 import os
+import pkgutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, WorkloadError
 from edgekit.workload.origin import blame, cause_of, line_of, lines_of_error, shown
+from edgekit.workload.there import WAYS
 
 __all__ = ["call", "import_file", "import_name", "user_error"]
 
@@ -66,7 +69,7 @@ def import_file(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise WorkloadError("workload-not-found", f"{file.name} is not a Python file", where=shown(str(file)),
-                            next="give a .py file, package.module, .pt2 or Hugging Face folder")
+                            next=WAYS)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and typing look their module up while it is being imported
     loader = spec.loader
@@ -82,6 +85,26 @@ def import_file(file: Path) -> ModuleType:
         raise
 
 
+def _is_module(name: str) -> bool:
+    """Whether there is such a module; its parent, where it has one, is imported already."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent is a module, not a package
+        return False
+
+
+def _nearest_module(name: str) -> str | None:
+    """What was meant where a module's parent is there: the module that it is, or the nearest that a package has."""
+    parent, _, last = name.rpartition(".")
+    if not parent:
+        return None
+    folders = getattr(sys.modules[parent], "__path__", None)
+    if folders is None:
+        return f"`{parent}` is a module, not a package: did you mean {parent}?"
+    near = difflib.get_close_matches(last, [m.name for m in pkgutil.iter_modules(folders)], n=1)
+    return f"did you mean {parent}.{near[0]}?" if near else None
+
+
 def import_name(name: str) -> ModuleType:
     """Imports ``package.module``, also from the working directory. Raises WorkloadError where it is not there."""
     folder = Path(os.getcwd())
@@ -90,10 +113,10 @@ def import_name(name: str) -> ModuleType:
     parts = name.split(".")
     for depth in range(1, len(parts) + 1):
         prefix = ".".join(parts[:depth])
-        if importlib.util.find_spec(prefix) is None:
+        if not _is_module(prefix):
             raise WorkloadError("workload-not-found", f"no file, folder or Python module is called {name}",
                                 cause=f"`{prefix}` is neither a path nor importable from {folder.name}/ or sys.path",
-                                next="give a .py file, package.module, .pt2 or Hugging Face folder")
+                                next=_nearest_module(prefix) or WAYS)
         if depth < len(parts):
             _import(lambda prefix=prefix: importlib.import_module(prefix), prefix, folder)  # type: ignore[misc]
     return _import(lambda: importlib.import_module(name), name, folder)

@@ -55,6 +55,10 @@ def read_state_dict(file: Path) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore")  # about other kinds of files, which are refused below
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not _is_torch_file(file):
+            raise WorkloadError("workload-broken-file", f"{file.name} is no file of weights", where=where,
+                                cause="it does not begin as what torch.save writes",
+                                next="copy or download the file again") from error
         raise refuse_pickled_module(file, _first_reason(error)) from error
     except (RuntimeError, EOFError, OSError) as error:
         if "TorchScript" in str(error):
@@ -62,6 +66,12 @@ def read_state_dict(file: Path) -> dict[str, torch.Tensor]:
         raise WorkloadError("workload-broken-file", f"{file.name} cannot be read", where=where,
                             cause=str(error).split("\n")[0], next="copy or download the file again") from error
     return _state_dict(loaded, file)
+
+
+def _is_torch_file(file: Path) -> bool:
+    """Whether it begins as what ``torch.save`` writes: a zip archive or, in old versions, a binary pickle."""
+    with file.open("rb") as stream:
+        return stream.read(4).startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _first_reason(error: Exception) -> str:

@@ -7,6 +7,7 @@ import pytest
 from workloads import SMALL, write_small
 
 from edgekit.cli.main import run
+from edgekit.devices.catalogue import list_devices
 
 
 def _error(capsys) -> dict:
@@ -209,3 +210,37 @@ def test_when_no_format_can_be_made_every_reason_is_said(tmp_path, capsys):
         assert "limit of 256 MB" in problem["message"]
         assert problem["message"] in printed.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("last", [["pixle-8"], ["pixel-8"], ["board.yaml"]])
+def test_every_device_is_checked_before_the_first_export(tmp_path, capsys, monkeypatch, last):
+    write_small(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "board.yaml").write_text("id: board\n")
+    words = [word for name in ("pixel-8", *last) for word in ("-d", name)]
+    assert run(_export(tmp_path, *words)) == (4 if last == ["pixle-8"] else 2)
+    assert _error(capsys)["code"] in ("device-unknown", "usage", "profile-invalid")
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_of_several_devices_has_a_folder_by_its_id(tmp_path, capsys):
+    write_small(tmp_path)
+    board = tmp_path / "board.yaml"
+    board.write_text(list_devices()["pixel-8"].read_text().replace("id: pixel-8", "id: board"))
+    assert run(_export(tmp_path, "-d", str(board), "-d", "pixel-8", "--dry-run")) == 0
+    plans = json.loads(capsys.readouterr().out)["plans"]
+    assert [p["out"] for p in plans] == [str(tmp_path / "out" / name) for name in ("board", "pixel-8")]
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], []])
+def test_what_is_not_there_is_refused_before_any_work(tmp_path, capsys, more):
+    write_small(tmp_path)
+    assert run(_export(tmp_path, *more, workload="smal.py")) == 2
+    error = _error(capsys)
+    assert (error["code"], error["cause"]) == ("workload-not-found", "did you mean small.py?")
+    assert run(_export(tmp_path, *more, "--weights", str(tmp_path / "none.pth"))) == 2
+    assert _error(capsys)["code"] == "workload-not-found"
+    write_small(tmp_path, more="  calibration: {data: images}\n")
+    assert run(_export(tmp_path, *more)) == 2
+    error = _error(capsys)
+    assert (error["code"], error["where"]) == ("calibration-missing", f"{tmp_path / 'small.yaml'}:5:23")

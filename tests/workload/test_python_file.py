@@ -298,3 +298,26 @@ def test_half_precision_becomes_float32(write):
                                        "def example_inputs():\n    return torch.zeros(1, 3, 8, 8)\n")))
     assert workload.module.head.weight.dtype == torch.float32
     assert "float32" in workload.warnings[0]
+
+
+@pytest.mark.parametrize("more", ["calibration = [torch.zeros(1, 3, 8, 8)]", "load = Net()\nload = 3",
+                                  "if True:\n    labels: list = ['cat']"])
+def test_a_value_where_a_function_belongs(write, more):
+    file = write(more)
+    error = fails(file, "workload-no-function")
+    assert error.where == line(file, more.splitlines()[-1])
+
+
+def test_a_known_name_may_be_none_or_an_imported_module(write):
+    workload = load_workload(str(write("calibration = None\nimport json as evaluate")))
+    assert workload.calibration is None
+    assert workload.evaluate is None
+
+
+@pytest.mark.parametrize(("ref", "near"), [("wts_of_net.load", "wts_of_net?"), ("pkg_of_net.nte", "pkg_of_net.net?")])
+def test_a_module_that_is_not_inside_another(tmp_path, monkeypatch, ref, near):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wts_of_net.py").touch()
+    (tmp_path / "pkg_of_net").mkdir()
+    (tmp_path / "pkg_of_net" / "net.py").touch()
+    assert fails(ref, "workload-not-found").next.endswith(f"did you mean {near}")

@@ -125,3 +125,16 @@ def test_a_file_cut_short(tmp_path, net):
     torch.save(net.state_dict(), tmp_path / "w.pth")
     (tmp_path / "w.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:-200])
     fails(net, tmp_path / "w.pth", "workload-broken-file")
+
+
+def test_a_file_of_something_else_is_damaged_not_dangerous(tmp_path, net):
+    (tmp_path / "junk.pth").write_text("garbage in a text file\n")
+    assert "torch.save" in fails(net, tmp_path / "junk.pth", "workload-broken-file").cause
+
+
+def test_a_pickle_is_refused_as_a_workload(tmp_path):
+    (tmp_path / "m.pkl").write_bytes(b"\x80\x04N.")
+    with pytest.raises(WorkloadError) as caught:
+        load_workload(str(tmp_path / "m.pkl"))
+    assert caught.value.code == "workload-pickled"
+    assert "runs any code" in caught.value.cause
