@@ -75,11 +75,12 @@ class _Reader:
         source, said = self._described(name, position)
         delegated = self.portable_asked or name == _VIEW
         specs = [self._spec(i) for i in inputs]
+        kind = self._kind(name, call.args, arguments)
         self.ops.append(Op(
-            index=len(self.ops), kind=self._kind(name, call.args, arguments), name=name,
+            index=len(self.ops), kind=kind, name=name,
             inputs=tuple(s.name for s in specs),
             outputs=tuple(self._spec(i).name for i in outputs), dtype=specs[0].dtype if specs else "float32",
-            macs=self._macs(name, arguments, outputs), constants=tuple(self._constants(name, arguments)),
+            macs=self._macs(name, kind, arguments, outputs), constants=tuple(self._constants(name, arguments)),
             source=source, processor="portable", delegated=delegated,
             reason=None if delegated else _reason(name, [s.dtype for s in specs], said)))
 
@@ -110,12 +111,14 @@ class _Reader:
         channels, weight = self._sizes(arguments[0][0]), self._sizes(arguments[1][0])
         return "depthwise_conv" if weight[1] == 1 and channels[1] > 1 else "conv"
 
-    def _macs(self, name: str, arguments: list[list[int]], outputs: list[int]) -> int:
+    def _macs(self, name: str, kind: str, arguments: list[list[int]], outputs: list[int]) -> int:
         short = name.rpartition("::")[2]
         if short not in ("convolution", "linear", "addmm", "mm", "bmm") or not outputs:
             return 0
         out = math.prod(self._sizes(outputs[0]))
         if short == "convolution":
+            if kind == "conv_transpose":  # every input element meets every tap of every output channel
+                out = math.prod(self._sizes(arguments[0][0]))
             return out * math.prod(self._sizes(arguments[1][0])[1:])
         inner = self._sizes(arguments[1 if short == "addmm" else 0][0])
         return out * (inner[-1] if inner else 1)

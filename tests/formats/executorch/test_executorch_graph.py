@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from executorch_support import FORMAT, export, plan_of
+import torch
+from executorch_support import FORMAT, export, plan_of, reached
 from small_nets import images
 from torch import nn
 
@@ -91,3 +92,15 @@ def test_missing_file(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             call(tmp_path / "none.pte")
         assert caught.value.code == "artifact-missing"
+
+
+@pytest.mark.parametrize(("layer", "macs", "options"), [
+    (nn.ConvTranspose2d(8, 8, 2, stride=2), 8 * 25 * 8 * 4, {"backend": "portable"}),
+    (nn.ConvTranspose2d(8, 8, 2, stride=2), 8 * 25 * 8 * 4, {}),
+    (nn.ConvTranspose1d(8, 6, 3, groups=2), 8 * 5 * 3 * 3, {}),
+])
+def test_macs_of_transposed_convolutions(layer: nn.Module, macs: int, options: dict[str, object],
+                                         tmp_path: Path) -> None:
+    image = torch.rand(1, 8, *[5] * (layer.weight.dim() - 2))  # type: ignore[union-attr, operator]
+    path = reached(layer, "fp32", [(image,)], tmp_path, options=options)[2]
+    assert FORMAT.graph(path).macs == macs
