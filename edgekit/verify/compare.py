@@ -53,7 +53,7 @@ def compare(reference: Sequence[Sequence[np.ndarray]], value: Sequence[Sequence[
 
     Args:
         reference, value: for each input the list of its outputs, of equal shapes.
-        classifier: whether the first output holds class scores in its last axis (adds ``top1_agreement``).
+        classifier: whether the first output is N x classes with a score each (adds ``top1_agreement``).
     """
     worst: float | None = None
     cosine, max_abs = 1.0, 0.0

@@ -70,10 +70,17 @@ def float_reference(workload: Workload, inputs: Sequence[Inputs], source: str,
     return Reference(tuple(inputs), known, source, _metric(workload, predict))
 
 
-def is_classifier(workload: Workload) -> bool:
-    """Whether the first output holds class scores: the workload has labels, or its metric says so."""
-    return workload.labels is not None or (
-        workload.metric is not None and re.search(r"top.?\d|accuracy", workload.metric.name, re.I) is not None)
+def is_classifier(workload: Workload, output: np.ndarray) -> bool:
+    """Whether ``output``, the model's first, holds one score a class: a row of several, one for each label if known.
+
+    Labels or the metric's name say that the model classifies. Classes of pixels or tokens, and a single score for "is
+    it?", have no best class on the last axis.
+    """
+    if output.ndim != 2 or output.shape[1] < 2:
+        return False
+    if workload.labels is not None:
+        return output.shape[1] == len(workload.labels)
+    return workload.metric is not None and re.search(r"top.?\d|accuracy", workload.metric.name, re.I) is not None
 
 
 def measure_fidelity(workload: Workload, session: Session, reference: Reference, *,
@@ -90,7 +97,8 @@ def measure_fidelity(workload: Workload, session: Session, reference: Reference,
         if shapes[0] != shapes[1]:
             raise ConversionError("output-shape", f"the artifact returns shapes {shapes[1]}, the model {shapes[0]}",
                                   next="report the model: the converter changed its outputs")
-    distance = compare(reference.outputs, outputs, classifier=is_classifier(workload))
+    classifier = is_classifier(workload, reference.outputs[0][0])
+    distance = compare(reference.outputs, outputs, classifier=classifier)
     with lock or nullcontext():
         metric = _metric(workload, predict)
     info = workload.metric
