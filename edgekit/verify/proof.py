@@ -15,9 +15,8 @@ __all__ = ["prove"]
 
 def _named(op: Op, artifact: Artifact, rules: Iterable[FloatRule]) -> bool:
     """Whether the artifact's facts name this operator as kept float, or a rule of the plan asked for it."""
-    module = op.source.module if op.source else None
-    if any(k.where == module or k.where == op.name or (op.outputs and k.where == op.outputs[0])
-           for k in artifact.kept_float):
+    places = {op.source.module if op.source else op.name, op.name, *op.outputs[:1]}
+    if any(k.op in (op.kind, op.name) and k.where in places for k in artifact.kept_float):
         return True
     return any(matches(rule, op.source, op.kind) for rule in rules)
 

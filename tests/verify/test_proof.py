@@ -45,6 +45,13 @@ def test_named_exceptions_are_taken():
     assert _prove(_op("a", "int8"), wrong, rules=(FloatRule("head", "*", "recipe", "recipe"),)) == []
 
 
+def test_an_exception_names_its_operator_only():
+    attention = [_op("attn", "float32", dtype="float32"), _op("", "float32", dtype="float32")]
+    kept = [KeptFloat(op="matmul", where=where, reason="widened") for where in ("attn", "")]
+    assert len(_prove(_op("a", "int8"), *attention, kept=kept)) == 4
+    assert _prove(_op("a", "int8"), *attention, kept=[k.model_copy(update={"op": "conv"}) for k in kept]) == []
+
+
 def test_nothing_covered_means_nothing_was_quantized():
     op = _op("a", "int8").model_copy(update={"kind": "embedding"})
     (problem,) = _prove(op)

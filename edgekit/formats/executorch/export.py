@@ -43,15 +43,15 @@ def backend_of(plan: QuantPlan) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What was lowered, and by module path why covered operators stayed float for want of a kernel."""
+    """What was lowered, and by module path and kind why covered operators stayed float for want of a kernel."""
 
     lowered: Lowered
-    without_kernel: Mapping[str, str]
+    without_kernel: Mapping[tuple[str, str], str]
 
 
 def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
     """Writes ``out``, which appears whole or not at all. Raises ConversionError where the tools fail."""
-    backend, without_kernel = backend_of(plan), dict[str, str]()
+    backend, without_kernel = backend_of(plan), dict[str, tuple[str, str]]()
     program = unrolled(program)
     module = program.exported.module(check_guards=False)
     assert isinstance(module, GraphModule)
@@ -79,8 +79,8 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    return Converted(lowered, {program.sources[n].module: reason for n, reason in without_kernel.items()
-                               if n in program.sources})
+    return Converted(lowered, {(program.sources[n].module, kind): reason
+                               for n, (kind, reason) in without_kernel.items() if n in program.sources})
 
 
 def _shortened(error: Exception) -> str:

@@ -25,11 +25,12 @@ _BIASED = ("linear", "conv", "depthwise_conv", "conv_transpose")
 _BITS = {"int8": 8, "int4": 4}
 
 
-def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> tuple[GraphModule, dict[str, str]]:
+def quantize(module: GraphModule, program: Program, plan: QuantPlan
+             ) -> tuple[GraphModule, dict[str, tuple[str, str]]]:
     """``module`` (unlifted, of ``program``) in PT2E's quantise-dequantise form under ``plan``.
 
-    Also returns, by operator name, why covered operators stayed float for want of a kernel. Raises UsageError where a
-    static scheme has no calibration inputs.
+    Also returns, by operator name, the kind of covered operators that stayed float for want of a kernel, and why.
+    Raises UsageError where a static scheme has no calibration inputs.
     """
     scheme = plan.scheme
     if scheme.needs_calibration and not plan.calibration:

@@ -50,14 +50,14 @@ class XnnpackQuantizer(Quantizer):
         keep: whether an operator stays float.
         integer_outputs: whether the model's own outputs are integers.
 
-    ``without_kernel`` says, by node name, why operators of ``kinds`` stayed float for want of a kernel.
+    ``without_kernel`` says, by node name, of which kind operators are that stayed float for want of a kernel, and why.
     """
 
     def __init__(self, ranges: str, weight_bits: int, statistic: str, kinds: frozenset[str],
                  keep: Callable[[Node], bool], *, integer_outputs: bool = False) -> None:
         self._ranges, self._kinds, self._keep = ranges, kinds, keep
         self._integer_outputs = integer_outputs
-        self.without_kernel: dict[str, str] = {}
+        self.without_kernel: dict[str, tuple[str, str]] = {}
         self._feeds_integers: set[Node] = set()
         limit = 2 ** (weight_bits - 1) - 1
         self._weights = {axis: QuantizationSpec(
@@ -113,7 +113,7 @@ class XnnpackQuantizer(Quantizer):
             return
         reason = _missing_kernel(node, kind, self._ranges)
         if reason is not None:
-            self.without_kernel[node.name] = reason
+            self.without_kernel[node.name] = kind, reason
             return
         inputs: dict[Node, Any] = {weight: self._weights[_WEIGHT_AXIS[kind]]}
         if self._ranges != "none":
