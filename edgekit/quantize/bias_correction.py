@@ -1,10 +1,13 @@
 """Bias correction: shifts that quantisation adds to a layer's mean output go into the layer's bias.
 
 Rounding a channel's weights moves the channel's mean output (Nagel et al., 2019, section 4.2). Simulated on the digits
-examples with 32 inputs: w8a8-static 0.1 to 1.3 dB better, w8a8-dynamic 0.5 to 2.5, int8 weights alone 3 to 6, int4 4 to
-8. On two small vision transformers and a sentence encoder int8 weights alone gain 0.9 to 3 dB, but w8a8 ends between
-0.7 below and 0.7 above: normalisation takes means out by itself, and what remains of the shifts is mostly chance. On a
+examples with 32 inputs: w8a8-static 0.1 to 1.3 dB better, w8a8-dynamic 0.5 to 2.5, int8 weights alone 3 to 6. On two
+small vision transformers and a sentence encoder int8 weights alone gain 0.9 to 3 dB, but w8a8 ends between 0.7 below
+and 0.7 above: normalisation takes means out by itself, and what remains of the shifts is mostly chance. On a
 MobileNetV2 trained on digits w8a8-static loses 0.7: so biases are corrected only where the outputs gain by it.
+
+A shift is right for one rounding of the weights only. All formats round to int8 alike, but to int4 each in its own way:
+one's shifts cost the others up to 3 dB in small nets, so int4 has none.
 """
 
 from __future__ import annotations
@@ -46,10 +49,10 @@ def corrected_biases(program: Program, plan: QuantPlan, kinds: Collection[str]) 
             inputs.
         kinds: those of layers that the format really quantises.
 
-    Layers without a bias of their own, or that share it, have none; so have programs with layer or group norms under
-    schemes that quantise activations, and those whose outputs hardly gain.
+    Layers without a bias of their own, or that share it, have none; so have int4 weights, programs with layer or group
+    norms under schemes that quantise activations, and those whose outputs hardly gain.
     """
-    if not plan.calibration or not plan.scheme.quantized:
+    if not plan.calibration or plan.scheme.weights != "int8":
         return {}
     simulator = Simulator(program, replace(plan, calibration=plan.calibration[:_RANGE_INPUTS]))
     wiring = simulator.wiring

@@ -63,15 +63,8 @@ def weight_scales(weight: torch.Tensor, axis: int, bits: int = 8) -> torch.Tenso
     return torch.where(largest > 0, largest / (2 ** (bits - 1) - 1), torch.ones_like(largest)).clamp_min(_MIN_SCALE)
 
 
-def fake_quantize_weight(weight: torch.Tensor, axis: int, bits: int = 8, block: int | None = None) -> torch.Tensor:
-    """``weight`` with one symmetric scale a slice along ``axis``, or one for every ``block`` values of a slice.
-
-    A slice that ``block`` does not divide is quantised whole, like a weight without blocks.
-    """
-    if block and weight.dim() > 1 and (weight.numel() // weight.shape[axis]) % block == 0:
-        rows = weight.movedim(axis, 0)
-        blocks = rows.reshape(-1, block)
-        return fake_quantize_weight(blocks, 0, bits).reshape(rows.shape).movedim(0, axis)
+def fake_quantize_weight(weight: torch.Tensor, axis: int, bits: int = 8) -> torch.Tensor:
+    """``weight`` with one symmetric scale a slice along ``axis``."""
     limit = 2 ** (bits - 1) - 1
     weight = weight.detach()
     scales = weight_scales(weight, axis, bits)

@@ -24,9 +24,8 @@ from edgekit.types.verification import LayerError
 
 __all__ = ["Simulator", "energies", "layer_errors", "ratio_db", "simulate", "worst_db"]
 
-# Values a scale in int4 weights: what TFLite's and ExecuTorch's block kernels take.
-INT4_BLOCK = 32
-_WEIGHT_BITS = {"int8": 8, "int4": 4}
+# Kinds with int4 weights where the scheme asks for them; all formats store the others in int8 or float.
+_INT4_KINDS = frozenset(("conv", "linear"))
 
 
 class Simulator:
@@ -93,13 +92,10 @@ class Simulator:
 
     def _weight(self, user: Node, value: torch.Tensor) -> torch.Tensor:
         if user not in self._weights:
-            scheme = self.plan.scheme
-            if scheme.weights == "float16":
-                self._weights[user] = value.half().float()
-            else:
-                axis = WEIGHT_AXIS[self.wiring.kinds[user]]
-                block = INT4_BLOCK if scheme.weights == "int4" else None
-                self._weights[user] = fake_quantize_weight(value, axis, _WEIGHT_BITS[scheme.weights], block)
+            kind, asked = self.wiring.kinds[user], self.plan.scheme.weights
+            bits = 4 if asked == "int4" and kind in _INT4_KINDS else 8
+            self._weights[user] = value.half().float() if asked == "float16" else \
+                fake_quantize_weight(value, WEIGHT_AXIS[kind], bits)
         return self._weights[user]
 
 
@@ -107,8 +103,10 @@ def simulate(program: Program, plan: QuantPlan) -> Callable[[Inputs], tuple[torc
     """The program as the plan's scheme would compute it: ``run(inputs) -> outputs``, float32 in the program's order.
 
     Weights get one symmetric scale a channel; activations one scale a tensor, from the plan's observer and
-    calibration (static) or from each input (dynamic). Biases and accumulators are exact. Raises UsageError where a
-    static scheme has no calibration inputs.
+    calibration (static) or from each input (dynamic). Biases and accumulators are exact. In int8 all formats round
+    weights like this. In int4 only TFLite does: ExecuTorch clips the largest values of a channel and ONNX has a scale
+    for every 32 inputs, which comes out some dB better or worse. Raises UsageError where a static scheme has no
+    calibration inputs.
     """
     simulator = Simulator(program, plan)
     covered = simulator.covered()

@@ -46,27 +46,26 @@ def test_a_linear_layer_by_hand():
 
 def test_a_net_comes_nearer_to_float(net, samples):
     exact = [net.exported.module()(*s) for s in samples]
-    for scheme in ("w8-weight-only", "w4-weight-only"):
-        plan = plan_of(samples[:4], scheme)
-        before, after = (sum(energy(e - o) for e, o in zip(exact, outputs(p, plan, samples), strict=True))
-                         for p in (net, corrected_program(net, plan)))
-        assert after < before
+    plan = plan_of(samples[:4], "w8-weight-only")
+    before, after = (sum(energy(e - o) for e, o in zip(exact, outputs(p, plan, samples), strict=True))
+                     for p in (net, corrected_program(net, plan)))
+    assert after < before
 
 
 def test_large_activations_take_fewer_inputs(net, samples, monkeypatch):
-    plan = plan_of(samples, "w4-weight-only")
+    plan = plan_of(samples, "w8-weight-only")
     everything = corrected_biases(net, plan, KINDS)
     monkeypatch.setattr(bias_correction, "_BYTES_BUDGET", 1)
     one = corrected_biases(net, plan, KINDS)
     assert one.keys() <= everything.keys()
-    torch.testing.assert_close(one, corrected_biases(net, plan_of(samples[:1], "w4-weight-only"), KINDS))
+    torch.testing.assert_close(one, corrected_biases(net, plan_of(samples[:1], "w8-weight-only"), KINDS))
 
 
 def test_batch_norm_takes_the_shift_of_a_convolution_without_bias():
     torch.manual_seed(0)
     x = torch.rand(1, 3, 16, 16)
     module = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
-    program, plan = program_of(module, x), plan_of([(x,)], "w4-weight-only")
+    program, plan = program_of(module, x), plan_of([(x,)], "w8-weight-only")
     assert list(corrected_biases(program, plan, KINDS)) == ["1.bias"]
     exact = module(x)
     after = outputs(corrected_program(program, plan), plan, [(x,)])[0]
@@ -86,6 +85,7 @@ def test_what_is_not_quantised_is_left_alone(net, samples, monkeypatch):
     assert "stem.bias" not in changed(plan_of(samples), kinds=("linear",))
     assert changed(plan_of([], "w8-weight-only")) == set()
     assert changed(plan_of(samples, "fp16")) == set()
+    assert changed(plan_of(samples, "w4-weight-only")) == set()  # every format rounds to int4 in its own way
 
 
 def test_biases_stay_where_the_outputs_hardly_gain():

@@ -43,6 +43,7 @@ def test_weights_have_a_scale_a_channel():
     torch.testing.assert_close(fake_quantize_weight(weight.T, 1), expected.T)
 
 
-def test_int4_weights_have_a_scale_a_block():
-    weight = torch.tensor([[7.0, 0.6, 0.07, 0.034]])
-    torch.testing.assert_close(fake_quantize_weight(weight, 0, bits=4, block=2), torch.tensor([[7.0, 1.0, 0.07, 0.03]]))
+def test_int4_weights_have_a_scale_a_channel():
+    weight = torch.tensor([[7.0, 0.6, -3.4], [0.07, -0.034, 0.0]])
+    torch.testing.assert_close(fake_quantize_weight(weight, 0, bits=4),
+                               torch.tensor([[7.0, 1.0, -3.0], [0.07, -0.03, 0.0]]))

@@ -10,6 +10,7 @@ from small_nets import images, program_of, sentences
 from edgekit.contracts import FloatRule, IoSpec, QuantPlan
 from edgekit.errors import UsageError
 from edgekit.formats.tflite.format import TfliteFormat
+from edgekit.quantize.simulate import simulate
 from edgekit.types.scheme import SCHEMES
 from edgekit.verify.compare import sqnr_db
 from edgekit.verify.predictor import predictor
@@ -53,6 +54,14 @@ def check(module, program, inputs, scheme, floor, folder, **settings):
 def test_cnn(scheme, tiny_cnn, cnn_program, cnn_folder):
     artifact = check(tiny_cnn, cnn_program, images, scheme, FLOORS[scheme][0], cnn_folder)
     assert artifact.macs == 508352  # counted by hand from the layers; no scheme or fusion may lose any
+
+
+def test_simulated_int4_is_what_tflite_computes(cnn_program, cnn_folder):
+    _, plan, path = exported(cnn_program, images, "w4-weight-only", cnn_folder)
+    session, run = FORMAT.load(path), simulate(cnn_program, plan)
+    samples = images(8, seed=5)
+    found = np.stack([session.run([x[0].numpy()])[0] for x in samples])
+    assert sqnr_db(np.stack([run(x)[0].numpy() for x in samples]), found) > 80
 
 
 @pytest.mark.parametrize("scheme", FLOORS)
