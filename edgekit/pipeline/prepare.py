@@ -26,7 +26,7 @@ from edgekit.train.settings import TrainSettings
 from edgekit.types.report import PassReport
 from edgekit.types.scheme import SCHEMES
 from edgekit.verify.fidelity import Reference, float_outputs, float_reference
-from edgekit.workload.calibration import Samples, calibration_inputs, fidelity_inputs
+from edgekit.workload.calibration import Samples, calibration_count, calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
 from edgekit.workload.hashing import calibration_hash, program_hash
 from edgekit.workload.identity import content_hash, identity
@@ -34,9 +34,6 @@ from edgekit.workload.load import load_workload
 from edgekit.workload.program_io import load_program, save_program
 
 __all__ = ["Prepared", "prepare"]
-
-# Inputs for schemes whose ranges need none.
-_CORRECTION_SAMPLES = 32
 
 
 @dataclass
@@ -141,9 +138,8 @@ def _calibrate(run: Run, request: ExportRequest, samples: Samples) -> tuple[Inpu
     if not scheme.quantized or not (scheme.needs_calibration or samples.workload.calibration or samples.data):
         return ()
     with run.stage("calibrate"):
-        if scheme.needs_calibration:
-            return calibration_inputs(samples, request.recipe.recipe.quantize.calibration.samples)
-        return calibration_inputs(samples, _CORRECTION_SAMPLES, fewer=True)
+        count = calibration_count(scheme, request.recipe.recipe.quantize.calibration.samples)
+        return calibration_inputs(samples, count, fewer=not scheme.needs_calibration)
 
 
 def _reference(run: Run, request: ExportRequest, samples: Samples, captured: Captured, skip: int) -> Reference:

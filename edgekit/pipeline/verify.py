@@ -19,7 +19,7 @@ from edgekit.types.verification import LayerError, Verification
 from edgekit.verify.fidelity import Reference, float_reference, measure_fidelity
 from edgekit.verify.layers import first_drop, layer_errors
 from edgekit.verify.predictor import to_artifact
-from edgekit.workload.calibration import Samples, calibration_inputs, fidelity_inputs
+from edgekit.workload.calibration import Samples, calibration_count, calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
 from edgekit.workload.load import load_workload
 
@@ -81,7 +81,8 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
         floor_db = beside.floor_db
     workload = load_workload(workload_ref, weights)
     samples = Samples(workload)
-    chosen, text = fidelity_inputs(samples, inputs, 0)
+    # The same inputs as at export: those that it was calibrated with would flatter it.
+    chosen, text = fidelity_inputs(samples, inputs, calibration_count(beside.scheme, beside.samples) if beside else 0)
     found: tuple[LayerError, ...] | None = None
     owner: str | None = None
     log = new_log()

@@ -12,10 +12,22 @@ import torch
 
 from edgekit.contracts import Inputs, Workload
 from edgekit.errors import WorkloadError
+from edgekit.types.scheme import Scheme
 from edgekit.workload.images import image_samples
 from edgekit.workload.origin import shown
 
-__all__ = ["Samples", "calibration_inputs", "fidelity_inputs"]
+__all__ = ["Samples", "calibration_count", "calibration_inputs", "fidelity_inputs"]
+
+
+# Inputs for schemes whose ranges need none: biases are corrected with them.
+_CORRECTION_SAMPLES = 32
+
+
+def calibration_count(scheme: Scheme, asked: int) -> int:
+    """How many samples ``scheme`` uses at most, where a recipe asks for ``asked`` to take ranges from."""
+    if scheme.needs_calibration:
+        return asked
+    return _CORRECTION_SAMPLES if scheme.quantized else 0
 
 
 class Samples:

@@ -105,6 +105,15 @@ def test_inspect_and_verify_what_was_exported(exported, capsys):
     assert {"", "blocks.0.point", "head"} <= {layer["source"]["module"] for layer in verification["layers"]}
 
 
+def test_verify_compares_on_the_inputs_of_the_export(exported, capsys):
+    assert run(["verify", str(exported.out / "model.onnx"), "--against", str(exported.workload), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["fidelity"]
+    report = json.loads((exported.out / "report.json").read_text())
+    (stored,) = (a["fidelity"] for a in report["artifacts"] if a["artifact"]["format"] == "onnx")
+    assert found["input_source"] == stored["input_source"]
+    assert found["sqnr_db"] == pytest.approx(stored["sqnr_db"], abs=0.01)
+
+
 def test_layers_are_simulated_where_the_runtime_shows_none(exported, capsys):
     assert run(["verify", str(exported.out / "model.pte"), "--against", str(exported.workload), "--layers",
                 "--json"]) == 0
