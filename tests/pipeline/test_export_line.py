@@ -139,6 +139,22 @@ def test_one_failed_format_leaves_the_others(exported, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_compressed_model_is_kept_only_for_the_data_that_it_was_trained_on(tmp_path):
+    workload, recipe = write_small(tmp_path, scheme="fp32", formats="onnx")
+    recipe.write_text(recipe.read_text() + "compress:\n  - unstructured: {sparsity: 0.5, train: {epochs: 1}}\n")
+    labels = tmp_path / "labels.txt"
+    workload.write_text(workload.read_text().replace(
+        "    x, y = _images(128, 1)\n",
+        f"    x, y = _images(128, 1)\n    y = (y + int(open({str(labels)!r}).read())) % 4\n"))
+    cached = []
+    for text in ("0", "0", "1"):
+        labels.write_text(text)
+        report = api.export(str(workload), recipe, out=tmp_path / "out")
+        cached.append(next(s.cached for s in report.stages if s.name == "compress:unstructured"))
+    assert cached == [False, True, False]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "w8a8-dynamic"])
 def test_other_schemes_through_the_whole_line(tmp_path, scheme):
     workload, recipe = write_small(tmp_path, scheme=scheme)
