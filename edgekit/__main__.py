@@ -1,5 +1,11 @@
 """``python -m edgekit``: the same as the command ``edgekit``."""
 
+import os
+import sys
+
 from edgekit.cli.main import main
 
+if sys.path[0] in ("", os.getcwd()):
+    # `-m` puts the working directory first, where a user's onnx.py would stand in for the package.
+    sys.path.append(sys.path.pop(0))
 main()

@@ -26,6 +26,7 @@ import psutil
 from edgekit.errors import ConversionError, EdgekitError, EnvironmentProblem
 from edgekit.pipeline import worker
 from edgekit.pipeline.child_errors import CONVERTER, Codes, cancelled, death, failure
+from edgekit.workload.search_path import without_precedence
 
 __all__ = ["Child", "end_children"]
 
@@ -92,7 +93,7 @@ class Child:
             raise EnvironmentProblem("child-not-started", f"could not start a child process for {name}",
                                      cause=str(self._start_error), next="close other programs and try again")
         with contextlib.suppress(ConversionError):  # it died at once: the first call says so
-            self._send(sys.path)
+            self._send(without_precedence())
 
     def call(self, target: str, kwargs: Mapping[str, Any], *, seconds: float | None = None,
              on_progress: Callable[[Any], None] | None = None) -> Any:

@@ -81,6 +81,8 @@ def main(fd: int, parent: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     pipe = Connection(fd)
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    importlib.import_module("edgekit")  # the parent's own, wherever others lie on the parent's sys.path
     sys.path[:] = pickle.loads(pipe.recv_bytes())
     while True:
         try:

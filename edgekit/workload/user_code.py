@@ -16,6 +16,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, WorkloadError
 from edgekit.workload.origin import blame, cause_of, line_of, lines_of_error, shown
+from edgekit.workload.search_path import put_first
 from edgekit.workload.there import WAYS
 
 __all__ = ["call", "import_file", "import_name", "user_error"]
@@ -46,9 +47,7 @@ def call(function: Callable[..., Any], *args: Any, what: str, note: str | None =
 
 
 def _import(load: Callable[[], ModuleType], name: str, folder: Path) -> ModuleType:
-    # As when Python runs a script: modules beside the workload can be imported, also later from its functions.
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    put_first(folder)
     try:
         return load()
     except (Exception, SystemExit) as error:
@@ -108,8 +107,7 @@ def _nearest_module(name: str) -> str | None:
 def import_name(name: str) -> ModuleType:
     """Imports ``package.module``, also from the working directory. Raises WorkloadError where it is not there."""
     folder = Path(os.getcwd())
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    put_first(folder)
     parts = name.split(".")
     for depth in range(1, len(parts) + 1):
         prefix = ".".join(parts[:depth])

@@ -35,10 +35,35 @@ def test_init_overwrites_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "[file-exists]" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["workload.yaml"]
     assert run(["init", "first.py"]) == 0
-    assert run(["init", "second.py"]) == 0  # the schema is there already, and the same
-    Path("recipe.schema.json").write_text("{}")
-    assert run(["init", "third.py"]) == 2
+    schema = Path("recipe.schema.json")
+    newest = schema.read_text()
+    older = json.loads(newest)
+    del older["properties"]["overrides"]
+    schema.write_text(json.dumps(older))
+    assert run(["init", "second.py"]) == 0
+    assert schema.read_text() == newest
+    for theirs in (b"{}", b'{"title": "Recipe", "properties": {"cake": {}}}', b"\xff"):
+        schema.write_bytes(theirs)
+        assert run(["init", "third.py"]) == 2
+        assert "FOLDER/NAME.py" in capsys.readouterr().err
+        assert schema.read_bytes() == theirs
     assert not Path("third.py").exists()
+
+
+@pytest.mark.parametrize("stem", ["modèle", "a" * 90, "世界", "_1", "True", "Net"])
+def test_the_recipe_has_a_name_that_is_valid(stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", f"{stem}.py"]) == 0
+    assert run(["recipes", "validate", f"{stem}.yaml"]) == 0, capsys.readouterr().err
+
+
+def test_the_next_command_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                    capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "my models/net.py"]) == 0
+    assert ("next: edgekit export 'my models/net.py' --recipe 'my models/net.yaml' -o dist"
+            in capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", ["model.txt", "my-model.py", "1.py", "model"])

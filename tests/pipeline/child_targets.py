@@ -1,6 +1,7 @@
 """Functions that the tests run in child processes: well-behaved ones and others."""
 
 import ctypes
+import importlib
 import os
 import subprocess
 import sys
@@ -80,3 +81,7 @@ def leave():
 
 def unpicklable():
     return lambda: None
+
+
+def file_of(module):
+    return importlib.import_module(module).__file__

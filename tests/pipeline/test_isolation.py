@@ -12,9 +12,11 @@ import numpy as np
 import psutil
 import pytest
 
+import edgekit
 from edgekit.errors import ConversionError, EnvironmentProblem, WorkloadError
 from edgekit.pipeline.child import end_children
 from edgekit.pipeline.isolation import Limits, run_isolated, start_isolated
+from edgekit.workload.user_code import import_file
 
 MIB = 2**20
 
@@ -197,3 +199,20 @@ def test_child_dies_with_its_parent(tmp_path, number):
     parent.wait(timeout=10)
     psutil.wait_procs([child], timeout=10)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_workloads_folder_shadows_no_package(run, tmp_path):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for name in ("workload_of_theirs", "onnx", "edgekit"):
+        (folder / f"{name}.py").write_text("raise ImportError('the one beside the workload')")
+    (folder / "workload_of_theirs.py").write_text("")
+    known = list(sys.path)
+    try:
+        import_file(folder / "workload_of_theirs.py")
+        assert sys.path[0] == str(folder)
+        assert "site-packages" in run("file_of", module="onnx").value
+        assert run("file_of", module="edgekit").value == edgekit.__file__
+        assert run("file_of", module="workload_of_theirs").value == str(folder / "workload_of_theirs.py")
+    finally:
+        sys.path[:] = known
