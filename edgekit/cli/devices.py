@@ -36,7 +36,8 @@ def show(device: str, as_json: bool) -> None:
     if as_json:
         emit_json("device", 1, {"path": str(path), "device": load_device(path).model_dump(mode="json")})
     else:
-        click.echo(path.read_text(encoding="utf-8"), nl=False)
+        from edgekit.yamlfile.source import read_text
+        click.echo(read_text(path), nl=False)
 
 
 @devices.command(help="Check DEVICE... (ids or files) against the schema.")

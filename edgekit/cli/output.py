@@ -80,7 +80,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for column in columns:  # names stay whole; what describes them wraps
             table.add_column(column, no_wrap=column == columns[0])
         for row in rows:
-            table.add_row(*(_escaped(cell) for cell in row))
+            table.add_row(*row)
         console.print(table)
         return
     lines = [columns, *rows]
@@ -91,12 +91,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
-    console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+    # What users named is printed as it is: brackets are no markup, :words: no pictures.
+    console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PLAIN_WIDTH
     return console
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-    return escape(text)

@@ -36,7 +36,8 @@ def show(recipe: str, as_json: bool) -> None:
         loaded = load_recipe(recipe)
         emit_json("recipe", 1, {"path": str(loaded.path), "recipe": canonical(loaded.recipe)})
     else:
-        click.echo(find_recipe(recipe).read_text(encoding="utf-8"), nl=False)
+        from edgekit.yamlfile.source import read_text
+        click.echo(read_text(find_recipe(recipe)), nl=False)
 
 
 @recipes.command(help="Check RECIPE... (files or shipped names): schema, device, schemes, passes. No work is done.")

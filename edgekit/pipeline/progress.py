@@ -41,7 +41,7 @@ def make_progress(kind: str, stream: TextIO | None = None) -> Iterator[Progress]
         yield _Silent()
         return
     from rich.console import Console
-    console = Console(file=stream or sys.stderr, highlight=False)
+    console = Console(file=stream or sys.stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         yield _Plain(console)
         return

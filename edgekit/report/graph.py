@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edgekit.types.graph import OpGraph
 from edgekit.types.tensor import TensorSpec
@@ -22,29 +23,28 @@ def _spec(spec: TensorSpec) -> str:
 
 def print_graph(graph: OpGraph, artifact: Path, console: Console) -> None:
     """Prints every operator in order of execution, then the summaries."""
-    console.print(f"[bold]{artifact}[/bold] {graph.format}, {artifact.stat().st_size / 1e6:.3f} MB (10^6 bytes), "
-                  f"{graph.macs / 1e6:.2f} M MACs", highlight=False)
+    size = f" {graph.format}, {artifact.stat().st_size / 1e6:.3f} MB (10^6 bytes), {graph.macs / 1e6:.2f} M MACs"
+    console.print(Text.assemble((str(artifact), "bold"), size))
     for title, specs in (("in", graph.inputs), ("out", graph.outputs)):
         for spec in specs:
-            console.print(f"  {title:>3}  {_spec(spec)}", highlight=False, markup=False)
+            console.print(Text(f"  {title:>3}  {_spec(spec)}"))
     table = Table("#", "operator", "kind", "dtype", "M MACs", "weight bytes", "runs on", "module", title="Operators")
     for op in graph.ops:
-        table.add_row(str(op.index), op.name, op.kind, op.dtype, f"{op.macs / 1e6:.3f}" if op.macs else "",
-                      str(op.weight_bytes) if op.weight_bytes else "", op.processor,
-                      op.source.module if op.source else "")
+        table.add_row(*map(Text, (
+            str(op.index), op.name, op.kind, op.dtype, f"{op.macs / 1e6:.3f}" if op.macs else "",
+            str(op.weight_bytes) if op.weight_bytes else "", op.processor, op.source.module if op.source else "")))
     console.print(table)
-    for dtype, size in graph.weight_bytes_by_dtype().items():
-        console.print(f"  constants {dtype}: {size} bytes", highlight=False)
+    for dtype, count in graph.weight_bytes_by_dtype().items():
+        console.print(Text(f"  constants {dtype}: {count} bytes"))
     constants = {c.name: (c, op) for op in graph.ops for c in op.constants}
     largest = sorted(constants.values(), key=lambda pair: -pair[0].bytes)[:LARGEST]
     table = Table("constant", "shape", "dtype", "bytes", "module", title="Largest constants")
     for constant, op in largest:
-        table.add_row(constant.name[-60:], str(list(constant.shape)), constant.dtype, str(constant.bytes),
-                      op.source.module if op.source else "")
+        table.add_row(*map(Text, (constant.name[-60:], str(list(constant.shape)), constant.dtype, str(constant.bytes),
+                                  op.source.module if op.source else "")))
     console.print(table)
     behind = [op for op in graph.ops if not op.delegated]
     for op in behind:
-        console.print(f"  not delegated: {op.name} at {op.source or op.outputs[:1]}: {op.reason}", highlight=False,
-                      markup=False)
+        console.print(Text(f"  not delegated: {op.name} at {op.source or op.outputs[:1]}: {op.reason}"))
     if not behind:
-        console.print("  every operator runs where it was asked to", highlight=False)
+        console.print(Text("  every operator runs where it was asked to"))

@@ -13,18 +13,19 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from edgekit.errors import EdgekitError, RecipeError
 
-__all__ = ["Loc", "YamlSource", "read_yaml"]
+__all__ = ["Loc", "YamlSource", "read_text", "read_yaml"]
 
 # A place in the document: keys and list indices from the top.
 Loc = tuple[str | int, ...]
 
 _MAX_BYTES = 1 << 20
+_MAX_DEPTH = 32
 _TEXT = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
 _PLAIN = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null")
 
@@ -61,11 +62,11 @@ class YamlSource:
 def read_yaml(path: Path) -> YamlSource:
     """Reads ``path``; mistakes of the YAML itself end in ``problems``. Raises RecipeError where it cannot be read."""
     source = YamlSource(path)
-    text = _read_text(path)
+    text = read_text(path)
     yaml = YAML(typ="safe", pure=True)
     try:
-        aliases = [e for e in yaml.parse(text) if isinstance(e, AliasEvent)]
-        node = None if aliases else yaml.compose(text)
+        aliases, deep = _events(yaml, text)
+        node = None if aliases or deep else yaml.compose(text)
     except MarkedYAMLError as e:
         _syntax(source, text, e)
         return source
@@ -77,7 +78,10 @@ def read_yaml(path: Path) -> YamlSource:
     for alias in aliases:
         source.problem("yaml-syntax", f"alias '*{alias.anchor}': anchors and aliases are not used here",
                        _at(alias.start_mark), next_step="write the value out")
-    if node is None and not aliases:
+    if deep:
+        source.problem("yaml-syntax", f"more than {_MAX_DEPTH} levels, one inside another", _at(deep),
+                       next_step="check the brackets and the indentation")
+    elif node is None and not aliases:
         source.problem("yaml-syntax", "the file is empty", (1, 1))
     elif node is not None and not isinstance(node, MappingNode):
         source.problem("type-wrong", "the file must hold a mapping (key: value lines)", _at(node.start_mark))
@@ -86,7 +90,8 @@ def read_yaml(path: Path) -> YamlSource:
     return source
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The file's text. Raises RecipeError where it cannot be read, is no text, or is no page that a person wrote."""
     try:
         raw = path.read_bytes()
     except OSError as e:
@@ -100,6 +105,18 @@ def _read_text(path: Path) -> str:
         line = raw.count(b"\n", 0, e.start) + 1
         raise RecipeError("file-not-readable", f"{path} is not UTF-8 text", where=f"{path}:{line}",
                           next="save the file as UTF-8") from e
+
+
+def _events(yaml: YAML, text: str) -> tuple[list[AliasEvent], StringMark | None]:
+    """The aliases, and the place that lies too deep: composing such a file would end Python's own stack."""
+    aliases, depth = [], 0
+    for event in yaml.parse(text):
+        if isinstance(event, AliasEvent):
+            aliases.append(event)
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            return aliases, event.start_mark
+    return aliases, None
 
 
 def _syntax(source: YamlSource, text: str, error: MarkedYAMLError) -> None:

@@ -253,3 +253,24 @@ def test_what_is_not_there_is_refused_before_any_work(tmp_path, capsys, more):
     assert run(_export(tmp_path, *more)) == 2
     error = _error(capsys)
     assert (error["code"], error["where"]) == ("calibration-missing", f"{tmp_path / 'small.yaml'}:5:23")
+
+
+@pytest.mark.parametrize("name", ["x[red]y[/red].py", "a[/b].py", ":car:.py"])
+def test_a_plan_shows_names_as_they_are(tmp_path, capsys, monkeypatch, name):
+    write_small(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(SMALL)
+    assert run(["export", name, "-r", "small.yaml", "--dry-run", "-o", "[b]out[/b]"]) == 0
+    assert f"{name} by small.yaml for no device into [b]out[/b]" in capsys.readouterr().out
+
+
+def test_inspect_and_verify_show_names_as_they_are(exported, tmp_path, capsys):
+    artifact = tmp_path / "[red]net:car:.onnx"
+    shutil.copy(exported.out / "model.onnx", artifact)
+    assert run(["inspect", str(artifact)]) == 0
+    assert str(artifact) in capsys.readouterr().out
+    assert run(["verify", str(artifact), "--against", str(exported.workload), "--layers"]) == 0
+    out = capsys.readouterr().out
+    assert str(artifact) in out
+    assert f"Layers of {artifact.name}" in out

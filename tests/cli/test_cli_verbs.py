@@ -129,3 +129,10 @@ def test_doctor_finds_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert 'pip install "edgekit[onnx]"' in printed.err
     assert 'pip install "torch==2.13.0"' in printed.err
     assert "missing" in printed.out
+
+
+@pytest.mark.parametrize("verb", ["recipes", "devices"])
+def test_showing_what_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    (tmp_path / "x.yaml").write_bytes(b"PK\x03\x04\xff\xfe")
+    assert run([verb, "show", str(tmp_path / "x.yaml")]) == 2
+    assert "[file-not-readable]" in capsys.readouterr().err

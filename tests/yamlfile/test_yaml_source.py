@@ -47,6 +47,8 @@ def test_a_place_that_is_not_spelled_out_is_shown_at_its_parent(tmp_path: Path) 
     ("a: 1\n---\nb: 2\n", [("yaml-syntax", "2:1")]),
     ("? [a, b]\n: 1\n", [("type-wrong", "1:3")]),
     ("b: 1\na: \x07\n", [("yaml-syntax", "2:4")]),
+    ("a: 1\nb: " + "[" * 5000, [("yaml-syntax", "2:35")]),
+    ("a: " + "{x: " * 600, [("yaml-syntax", "1:128")]),
 ])
 def test_mistakes_of_the_yaml_have_a_place(tmp_path: Path, text: str, expected: list[tuple[str, str]]) -> None:
     assert found(read(tmp_path, text)) == expected
