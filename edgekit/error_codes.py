@@ -263,9 +263,9 @@ CODES: dict[str, tuple[str, str]] = {
         "there is not enough memory",
         "Close other programs, export one format at a time (`--jobs 1`), or use a machine with more memory."),
     "output-not-edgekit": (
-        "the output folder holds something else",
-        "The folder exists, is not empty and has no manifest.json of edgekit's, so it is not replaced. Choose another "
-        "folder, or empty it yourself."),
+        "the output folder cannot be replaced",
+        "The folder exists, is not empty and has no manifest.json of edgekit's, so it is not replaced; nor is a mount "
+        "point, or the working directory of the shell. Choose another folder, or empty it yourself."),
     "output-shape": (
         "an artifact's outputs have other shapes",
         "The artifact loads and runs, but returns other shapes than the float model. Report the model's architecture; "

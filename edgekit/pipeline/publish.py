@@ -33,6 +33,11 @@ def check_replaceable(out: Path) -> None:
     """Raises UsageError ``output-not-edgekit`` if publishing to ``out`` would take away something that is not ours."""
     if not os.path.lexists(out):
         return
+    here, place = Path.cwd(), Path(os.path.realpath(out))
+    if place == here or place in here.parents:
+        raise UsageError("output-not-edgekit", f"the output {str(out)!r} holds the working directory", where=str(out),
+                         cause="replacing it would leave this shell in a folder that is gone",
+                         next=f"choose another folder, for example -o {here / 'dist'}")
     if out.is_dir() and os.path.ismount(out):
         raise UsageError("output-not-edgekit", f"the output {str(out)!r} is a mount point, which cannot be replaced",
                          where=str(out), next=f"choose a folder inside it, for example -o {out / 'export'}")

@@ -100,6 +100,16 @@ def test_mount_point_is_refused():
     assert info.value.code == "output-not-edgekit"
 
 
+@pytest.mark.parametrize("out", [".", "..", "../work", "/"])
+def test_the_working_directory_is_refused(tmp_path, monkeypatch, out):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(UsageError) as info:
+        check_replaceable(Path(out))
+    assert info.value.code == "output-not-edgekit"
+    assert "-o" in info.value.next
+
+
 def stopped_half_way(out, problem):
     with Staging(out) as staging:
         (staging.folder / "model.onnx").write_text("half")
