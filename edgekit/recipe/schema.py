@@ -57,7 +57,8 @@ class Calibration(_Part):
     """Where activation ranges come from; only for schemes with static ranges."""
 
     samples: int = Field(
-        default=128, ge=1, le=100_000, description="how many calibration inputs to take, each of batch 1")
+        default=128, ge=1, le=100_000,
+        description="how many calibration inputs to take, each of the example inputs' batch size")
     data: str | None = Field(
         default=None, min_length=1,
         description="an .npz or a folder of images, relative to the recipe; without it the workload's calibration() "
@@ -84,7 +85,8 @@ class Quantize(_Part):
     def _only_with_static_ranges(cls, value: Any, info: ValidationInfo) -> Any:
         scheme = SCHEMES.get(info.data.get("scheme", ""))
         if scheme is not None and not scheme.needs_calibration and value not in ("mse", Calibration()):
-            raise ValueError(f"has no effect with scheme {scheme.name}, which takes no ranges from data; remove it")
+            biases = "; biases are corrected with the workload's calibration()" if scheme.quantized else ""
+            raise ValueError(f"has no effect with scheme {scheme.name}, which takes no ranges{biases}; remove it")
         return value
 
 
@@ -119,8 +121,10 @@ class Budget(_Part):
         default=None, ge=0,
         description="most the workload's metric may worsen against the float model, in the metric's own unit")
     size_mb: float | None = Field(default=None, gt=0, description="the artifact's file, 10^6 bytes")
-    latency_ms: float | None = Field(default=None, gt=0, description="one inference on the device, milliseconds")
-    peak_memory_mb: float | None = Field(default=None, gt=0, description="peak of one inference, 10^6 bytes")
+    latency_ms: float | None = Field(default=None, gt=0,
+                                     description="one inference on the device, milliseconds; not evaluated yet")
+    peak_memory_mb: float | None = Field(default=None, gt=0,
+                                         description="peak of one inference, 10^6 bytes; not evaluated yet")
 
 
 class ExecutorchOptions(_Part):
@@ -163,11 +167,14 @@ class PassSpec(RootModel[dict[str, dict[str, Any] | None]]):
 class Recipe(_Part):
     """From a trained model to artifacts: what to make, how, and what it must meet."""
 
-    name: Name = Field(description="the recipe's name: its file's, without the ending")
+    name: Name = Field(description="what reports call the recipe; often its file's name without the ending")
     description: str = Field(default="", description="what it is for, one line")
     device: str | None = Field(default=None, description="a device profile's id: edgekit devices list")
-    processor: Literal["cpu", "gpu", "npu"] = Field(default="cpu", description="one of the device's processors")
-    threads: int = Field(default=1, ge=1, le=64, description="threads of one inference")
+    processor: Literal["cpu", "gpu", "npu"] = Field(
+        default="cpu", description="one of the device's processors; gpu and npu need a device")
+    threads: int = Field(default=1, ge=1, le=64,
+                         description="threads of one inference, for latency estimates and measurements; the artifacts "
+                                     "are the same for any number")
     formats: tuple[FormatName, ...] = Field(
         default=("tflite", "executorch", "onnx"), min_length=1, description="artifacts to make",
         json_schema_extra=_format_choices)
@@ -191,6 +198,13 @@ class Recipe(_Part):
         if quantize is None or not isinstance(given, dict):
             return given
         return FIDELITY_DEFAULTS[quantize.scheme]._asdict() | given
+
+    @field_validator("processor")
+    @classmethod
+    def _of_a_device(cls, processor: str, info: ValidationInfo) -> str:
+        if processor != "cpu" and info.data.get("device", "") is None:
+            raise ValueError("is a processor of a device: name the device too, or leave processor away")
+        return processor
 
     @field_validator("formats")
     @classmethod

@@ -144,6 +144,9 @@ def settings(values: Mapping[str, Any]) -> str:
 def outcome(report: ExportReport) -> Status:
     """The whole run in one sentence."""
     text = EXIT_MEANINGS.get(report.exit_status, f"exit status {report.exit_status}")
+    left = list(dict.fromkeys(line.name for line in report.budget if line.met is None))
+    if left:
+        text += f"; {len(left)} budget{'s were' if len(left) > 1 else ' was'} not evaluated ({', '.join(left)})"
     return Status(text, report.exit_status == 0)
 
 

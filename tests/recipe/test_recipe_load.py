@@ -103,6 +103,7 @@ def test_fidelity_follows_the_scheme(tmp_path: Path, scheme: str, floor: float, 
     ("formats: [tflite, onxx]", ("name-unknown", "3:19")),
     ("formats: [onxx]", ("name-unknown", "3:11")),
     ("processor: dsp", ("name-unknown", "3:12")),
+    ("processor: npu", ("value-wrong", "3:12")),
     ("io: {dtype: int4}", ("name-unknown", "3:13")),
     ("fidelity: {widen: no}", ("name-unknown", "3:19")),
     ("budget: {size_mb: 0}", ("value-wrong", "3:19")),
@@ -127,6 +128,14 @@ def test_each_mistake_has_its_code_and_place(tmp_path: Path, line: str, expected
 ])
 def test_mistakes_of_quantize(tmp_path: Path, quantize: str, expected: tuple[str, str]) -> None:
     assert mistakes(write(tmp_path, f"name: a\nquantize: {quantize}\n")) == [expected]
+
+
+@pytest.mark.parametrize(("scheme", "corrects"), [("w8-weight-only", True), ("fp32", False)])
+def test_calibration_where_no_ranges_are_taken(tmp_path: Path, scheme: str, corrects: bool) -> None:
+    with pytest.raises(RecipeError) as failure:
+        load_recipe(write(tmp_path, f"name: a\nquantize: {{scheme: {scheme}, calibration: {{samples: 4}}}}\n"))
+    assert "takes no ranges" in failure.value.message
+    assert ("biases are corrected with the workload's calibration()" in failure.value.message) is corrects
 
 
 def test_integer_inputs_need_static_int8(tmp_path: Path) -> None:
