@@ -69,9 +69,9 @@ def corrected_biases(program: Program, plan: QuantPlan, kinds: Collection[str]) 
 
 
 def _bias(wiring: Wiring, node: Node) -> Node | None:
-    """The bias constant of a weighted layer, or of the batch norm fused to it, if nothing else reads it."""
+    """The bias of a layer with a constant weight, or of the batch norm fused to it, if nothing else reads it."""
     kind = wiring.kinds[node]
-    if kind not in (*WEIGHT_AXIS, "batch_norm") or wiring.kinds[wiring.head(node)] not in WEIGHT_AXIS:
+    if kind not in (*WEIGHT_AXIS, "batch_norm") or wiring.weight(wiring.head(node)) is None:
         return None
     if kind != "batch_norm" and any(wiring.kinds[u] == "batch_norm" for u in node.users if u in wiring.heads):
         return None

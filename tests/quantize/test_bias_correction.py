@@ -88,6 +88,23 @@ def test_what_is_not_quantised_is_left_alone(net, samples, monkeypatch):
     assert changed(plan_of(samples, "w4-weight-only")) == set()  # every format rounds to int4 in its own way
 
 
+class Computed(nn.Module):
+    """A layer whose weight depends on the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.bias = nn.Linear(4, 4), nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, self.scale(x[:4]), self.bias)
+
+
+def test_a_layer_without_a_weight_of_its_own_is_left_alone(monkeypatch):
+    monkeypatch.setattr(bias_correction, "_MIN_GAIN_DB", -100)
+    x = torch.rand(100, 4)
+    assert list(corrected_biases(program_of(Computed(), x), plan_of([(x,)], "w8a8-dynamic"), KINDS)) == []
+
+
 def test_biases_stay_where_the_outputs_hardly_gain():
     torch.manual_seed(3)
     module = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(24, 24), nn.ReLU())), nn.Linear(24, 8))

@@ -13,6 +13,7 @@ from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.errors import UsageError
 from edgekit.formats.executorch.embedding import quantize_embeddings
 from edgekit.formats.executorch.memory_format import arrives_channels_last
+from edgekit.formats.executorch.provenance import is_marked_float
 from edgekit.formats.executorch.quantizer import XnnpackQuantizer
 from edgekit.formats.executorch.schemes import covered_kinds
 from edgekit.quantize.kinds import kind_of
@@ -69,8 +70,15 @@ def _calibrate(prepared: GraphModule, samples: tuple[Inputs, ...]) -> None:
 
 
 def _correct_biases(prepared: GraphModule, program: Program, plan: QuantPlan) -> None:
-    """Stores the plan's biases once the ranges are taken; one that was rewritten meanwhile is left alone."""
+    """Stores the plan's biases once the ranges are taken.
+
+    One that was rewritten meanwhile is left alone, and so is that of a layer that stayed float: nothing shifts there.
+    """
+    exact = {str(used.target) for node in prepared.graph.nodes if kind_of(node) in _BIASED and is_marked_float(node)
+             for used in node.all_input_nodes if used.op == "get_attr"}
     for name, value in plan.biases.items():
+        if name in exact:
+            continue
         path, _, leaf = name.rpartition(".")
         try:
             owner = prepared.get_submodule(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,20 @@ from edgekit.formats.tflite.naming import node_of
 __all__ = ["corrected_model"]
 
 
-def corrected_model(float_path: Path, program: Program, plan: QuantPlan, scratch: Path) -> Path:
+def corrected_model(float_path: Path, program: Program, plan: QuantPlan, floats: Collection[int],
+                    scratch: Path) -> Path:
     """The float file with the plan's biases; ``float_path`` where there are none.
 
     A bias is replaced where the file holds the program's own values: one that the converter has folded with something
-    else is left alone.
+    else is left alone. So are those of ``floats``, the operators (by index) that stay float: nothing shifts there.
     """
     biases = _by_node(program, plan)
     if not biases:
         return float_path
     model = read_unchecked(float_path)
     main = model.subgraphs[0]
-    for op in main.operators:
-        places = WEIGHTED.get(operator_name(model, op))
+    for index, op in enumerate(main.operators):
+        places = WEIGHTED.get(operator_name(model, op)) if index not in floats else None
         node = node_of(main.tensors[op.outputs[0]].name.decode()) if places else None
         if places is None or places.bias is None or node not in biases or len(op.inputs) <= places.bias:
             continue

@@ -64,11 +64,11 @@ def quantize(float_path: Path, program: Program, plan: QuantPlan, out: Path, scr
     """
     graph = read_graph(float_path)
     ranges = calibrate(float_path, graph, plan, scratch) if plan.scheme.needs_calibration else None
-    source = corrected_model(float_path, program, plan, scratch)
     kept = Kept(_too_wide(graph, ranges or {}))
     kept.reasons |= {op.index: rule.reason for op in graph.ops if (rule := _rule_for(graph, op, plan.keep_float))}
 
     def attempt(floats: Mapping[int, str]) -> str | None:
+        source = corrected_model(float_path, program, plan, floats, scratch)
         return _attempt(source, graph, plan, ranges, floats, out)
 
     failure = attempt(kept.reasons)
