@@ -135,10 +135,10 @@ def _rules(run: Run, captured: Captured, quantize: Quantize) -> tuple[FloatRule,
 def _calibrate(run: Run, request: ExportRequest, samples: Samples) -> tuple[Inputs, ...]:
     """Inputs for ranges, or only to correct biases with where the scheme needs no ranges and there are some."""
     scheme = request.scheme
-    if not scheme.quantized or not (scheme.needs_calibration or samples.workload.calibration or samples.data):
+    count = calibration_count(scheme, request.recipe.recipe.quantize.calibration.samples)
+    if not count or not (scheme.needs_calibration or samples.workload.calibration or samples.data):
         return ()
     with run.stage("calibrate"):
-        count = calibration_count(scheme, request.recipe.recipe.quantize.calibration.samples)
         return calibration_inputs(samples, count, fewer=not scheme.needs_calibration)
 
 
