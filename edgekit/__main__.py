@@ -1,11 +1,10 @@
 """``python -m edgekit``: the same as the command ``edgekit``."""
 
-import os
 import sys
 
 from edgekit.cli.main import main
 
-if sys.path[0] in ("", os.getcwd()):
+if not sys.flags.safe_path:
     # `-m` puts the working directory first, where a user's onnx.py would stand in for the package.
     sys.path.append(sys.path.pop(0))
 main()
