@@ -117,6 +117,16 @@ def once(folder: Path, quick: bool) -> list[dict[str, Any]]:
     return rows
 
 
+def help_seconds() -> float:
+    """Median of five starts of ``edgekit --help``."""
+    def start() -> float:
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-m", "edgekit", "--help"], check=True, capture_output=True)
+        return time.monotonic() - began
+
+    return statistics.median(start() for _ in range(5))
+
+
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -145,6 +155,7 @@ def main() -> None:
             claim("ExecuTorch int8 / its default flow", ours["seconds"] / theirs["seconds"], "ratio", "<=", 0.65),
             claim("ExecuTorch int8 SQNR over the default flow's", ours["sqnr_db"] - theirs["sqnr_db"], "dB", ">=",
                   0.0)]
+    claims.append(claim("edgekit --help", help_seconds(), "s", "<=", 0.3))
     publish("export", claims, rows, args.out)
 
 
