@@ -9,7 +9,7 @@ from torch.fx import GraphModule, Node
 
 from edgekit.types.graph import Source
 
-__all__ = ["is_marked_float", "mark_float", "origin", "stamp"]
+__all__ = ["is_marked_float", "mark_float", "origin", "program_name", "stamp"]
 
 # In the ``custom`` metadata of nodes, which every pass hands on to what it makes of them.
 _KEY, _FLOAT = "edgekit", "edgekit_float"
@@ -35,7 +35,13 @@ def _add(node: Node, key: str, value: Any) -> None:
     node.meta["custom"] = {**(node.meta.get("custom") or {}), key: value}
 
 
+def program_name(node: Node) -> str | None:
+    """Name of the program's operator that ``node`` descends from; None for what lowering added itself."""
+    name = (node.meta.get("custom") or {}).get(_KEY)
+    return name if isinstance(name, str) else None
+
+
 def origin(node: Node, sources: Mapping[str, Source]) -> Source | None:
     """The source of the program's operator that ``node`` descends from; None for what lowering added itself."""
-    name = (node.meta.get("custom") or {}).get(_KEY)
-    return sources.get(name) if isinstance(name, str) else None
+    name = program_name(node)
+    return sources.get(name) if name is not None else None

@@ -13,11 +13,11 @@ from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.errors import UsageError
 from edgekit.formats.executorch.embedding import quantize_embeddings
 from edgekit.formats.executorch.memory_format import arrives_channels_last
-from edgekit.formats.executorch.provenance import is_marked_float
+from edgekit.formats.executorch.provenance import is_marked_float, origin, program_name
 from edgekit.formats.executorch.quantizer import XnnpackQuantizer
 from edgekit.formats.executorch.schemes import covered_kinds
 from edgekit.quantize.kinds import kind_of
-from edgekit.quantize.rules import is_float
+from edgekit.quantize.rules import matches
 from edgekit.types.graph import Source
 
 __all__ = ["kept_float", "quantize"]
@@ -59,8 +59,13 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan
 
 
 def kept_float(node: Node, plan: QuantPlan, sources: Mapping[str, Source]) -> bool:
-    """Whether a float rule of the plan covers the operator ``node`` of an unlifted graph."""
-    return is_float(plan.keep_float, sources.get(node.name), kind_of(node), node.name)
+    """Whether a float rule of the plan covers the operator ``node`` of an unlifted graph, or what it is rewritten from.
+
+    A rule that names an operator of the program covers all that it was rewritten to, of whatever kinds.
+    """
+    name = program_name(node)
+    return any(matches(rule, origin(node, sources), kind_of(node), name) or (name is not None and rule.node == name)
+               for rule in plan.keep_float)
 
 
 @torch.no_grad()

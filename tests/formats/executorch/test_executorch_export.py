@@ -128,6 +128,32 @@ def test_a_float_sum_between_integers_stays_float(cnn_program: Program, tmp_path
     assert [op.dtype for op in sums] == ["float32"]
 
 
+class Pool(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean([2, 3])  # respelled for XNNPACK, with axes kept and then dropped
+
+
+class Pooled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.pool, self.head = nn.Conv2d(3, 8, 3), Pool(), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.pool(self.stem(x)))
+
+
+@pytest.mark.parametrize("rule", [FloatRule("pool", "*", "the test says so", "recipe"),
+                                  FloatRule("pool", "mean", "the test says so", "widened", "mean")])
+def test_keep_float_reaches_respelled_operators(rule: FloatRule, tmp_path: Path) -> None:
+    _, plain, path = reached(Pooled(), "w8a8-static", images(4), tmp_path)
+    assert {op.dtype for op in FORMAT.graph(path).ops if op.kind == "mean"} == {"int8"}
+    assert plain.kept_float == ()
+    _, artifact, path = reached(Pooled(), "w8a8-static", images(4), tmp_path, keep_float=(rule,))
+    assert {op.dtype for op in FORMAT.graph(path).ops if op.kind == "mean"} == {"float32"}
+    assert ("XNNGlobalAvgPooling2d", "pool", "the test says so") in {
+        (k.op, k.where, k.reason) for k in artifact.kept_float}
+
+
 def test_static_without_calibration(cnn_program: Program, tmp_path: Path) -> None:
     plan = plan_of("w8a8-static")
     with pytest.raises(UsageError) as caught:
