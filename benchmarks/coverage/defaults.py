@@ -22,8 +22,9 @@ Inputs = tuple[torch.Tensor, ...]
 
 def _parts(name: str, fold: int, checkpoints: Path) -> tuple[torch.nn.Module, Inputs, list[Inputs]]:
     task = ZOO[name].task(fold)
-    example = tuple(t[:1] for t in task.train)
-    samples = [tuple(t[i:i + 1] for t in task.train) for i in range(CALIBRATION)]
+    # Plain contiguous tensors: what a task's are views of is no concern of the tools.
+    example = tuple(t[:1].contiguous() for t in task.train)
+    samples = [tuple(t[i:i + 1].contiguous() for t in task.train) for i in range(CALIBRATION)]
     return trained(name, fold, checkpoints), example, samples
 
 
@@ -81,8 +82,9 @@ def tflite(module: torch.nn.Module, example: Inputs, samples: list[Inputs], int8
         return
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import quantizer, recipe
-    keys = list(Interpreter(str(float_file)).get_signature_list()["serving_default"]["inputs"])
-    rows = [{k: t.numpy() for k, t in zip(keys, row, strict=True)} for row in samples]
+    details = Interpreter(str(float_file)).get_signature_runner().get_input_details()  # int64 became int32
+    rows = [{k: t.numpy().astype(details[k]["dtype"]) for k, t in zip(sorted(details), row, strict=True)}
+            for row in samples]
     made = quantizer.Quantizer(str(float_file), recipe.static_wi8_ai8())
     calibrated = made.calibrate({"serving_default": rows})
     made.quantize(calibrated).export_model(str(out), overwrite=True)
@@ -140,5 +142,5 @@ def export_and_run(format_name: str, name: str, fold: int, checkpoints: Path, in
                    items: int) -> list[np.ndarray]:
     """The whole default flow and its answers to the first ``items`` test items (child process target)."""
     FLOWS[format_name](*_parts(name, fold, checkpoints), int8, out)
-    test = [t[:items].numpy() for t in ZOO[name].task(fold).test]
+    test = [t[:items].contiguous().numpy() for t in ZOO[name].task(fold).test]
     return [np.concatenate(column) for column in run(format_name, out, test)]
