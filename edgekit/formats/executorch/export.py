@@ -19,6 +19,7 @@ from edgekit.formats.executorch.lower import BACKENDS, Labels, Lowered, lower
 from edgekit.formats.executorch.provenance import stamp
 from edgekit.formats.executorch.quantize import kept_float, quantize
 from edgekit.formats.executorch.rewrite import rewrite
+from edgekit.quantize.kinds import kind_of
 from edgekit.quantize.recurrent import unrolled
 
 __all__ = ["MAX_BATCH", "Converted", "backend_of", "convert"]
@@ -53,6 +54,7 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
     """Writes ``out``, which appears whole or not at all. Raises ConversionError where the tools fail."""
     backend, without_kernel = backend_of(plan), dict[str, tuple[str, str]]()
     program = unrolled(program)
+    _refuse_volumes(program)
     module = program.exported.module(check_guards=False)
     assert isinstance(module, GraphModule)
     stamp(module)
@@ -81,6 +83,17 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
         temporary.unlink(missing_ok=True)
     return Converted(lowered, {(program.sources[n].module, kind): reason
                                for n, (kind, reason) in without_kernel.items() if n in program.sources})
+
+
+def _refuse_volumes(program: Program) -> None:
+    """Convolutions over three axes: XNNPACK takes none, and the portable kernel fails on them only as it runs."""
+    for node in program.exported.graph.nodes:
+        if kind_of(node) in ("conv", "depthwise_conv", "conv_transpose") and node.args[1].meta["val"].dim() == 5:
+            raise ConversionError(
+                "converter-failed", f"ExecuTorch cannot run the 3-D convolution {node.name}",
+                where=str(program.sources.get(node.name) or node.name),
+                cause="its kernels convolve over one or two axes",
+                next="leave executorch out of `formats`, or write the convolution as 2-D ones")
 
 
 def _shortened(error: Exception) -> str:

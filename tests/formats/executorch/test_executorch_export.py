@@ -154,6 +154,15 @@ def test_keep_float_reaches_respelled_operators(rule: FloatRule, tmp_path: Path)
         (k.op, k.where, k.reason) for k in artifact.kept_float}
 
 
+def test_convolutions_over_three_axes_are_refused(tmp_path: Path) -> None:
+    volume = torch.randn(1, 2, 4, 4, 4)
+    with pytest.raises(ConversionError) as caught:
+        reached(nn.Sequential(nn.Conv3d(2, 3, 3)), "fp32", [(volume,)], tmp_path)
+    assert "3-D convolution" in caught.value.message
+    assert caught.value.where.startswith("0")
+    assert not list(tmp_path.glob("*.pte*"))
+
+
 def test_static_without_calibration(cnn_program: Program, tmp_path: Path) -> None:
     plan = plan_of("w8a8-static")
     with pytest.raises(UsageError) as caught:
