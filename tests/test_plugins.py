@@ -67,6 +67,5 @@ def test_a_recipe_may_name_another_packages_format(tmp_path) -> None:
     assert "there is no 'mine'" not in wrong.stderr
     recipe.write_text("name: r\nformats: [mine]\nquantize: {scheme: fp32}\n")
     (tmp_path / "anything.py").touch()  # a plan loads nothing
-    planned = edgekit("export", str(tmp_path / "anything.py"), "--recipe", str(recipe), "-o", str(tmp_path / "out"), "--dry-run",
-                      "--json")
+    planned = edgekit("export", str(tmp_path / "anything.py"), "--recipe", str(recipe), "--dry-run", "--json")
     assert list(json.loads(planned.stdout)["plans"][0]["formats"]) == ["mine"]
