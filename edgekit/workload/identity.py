@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import hashlib
+import os
 import re
 import sys
 import sysconfig
@@ -139,13 +140,13 @@ def _library_folders() -> tuple[Path, ...]:
 def _own_modules() -> dict[str, types.ModuleType]:
     """Imported modules of the user's own: files that are neither a library's nor edgekit's."""
     libraries = _library_folders()
+    is_own = functools.cache(lambda folder: not any(Path(folder).resolve().is_relative_to(lib) for lib in libraries))
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not file or module.__name__ == "__main__" or not str(file).endswith(".py"):
             continue
-        path = Path(file).resolve()
-        if path.is_file() and not any(path.is_relative_to(folder) for folder in libraries):
+        if is_own(os.path.dirname(file)) and os.path.isfile(file):
             found[name] = module
     return found
 
