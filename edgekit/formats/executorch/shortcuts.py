@@ -1,4 +1,4 @@
-"""Work that lowering does for nothing, left out: a third of its time, with the same .pte byte for byte.
+"""Work that lowering does for nothing, left out: half of its time, with the same .pte byte for byte.
 
 Each shortcut stands in for one attribute of the tools while lowering runs. They are known to be right for the versions
 in :data:`KNOWN` only; with others lowering takes longer and says so.
@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from typing import Any
 
+from edgekit.formats.executorch.retrace import only_where_changed
+
 __all__ = ["KNOWN", "shortcuts"]
 
 KNOWN = {"torch": "2.13.", "executorch": "1.4."}
@@ -22,15 +24,17 @@ def _itself(record: Any, _memo: Any) -> Any:
     return record
 
 
-# (module, class or None, attribute, stand-in)
-_SHORTCUTS: tuple[tuple[str, str | None, str, Callable[..., Any]], ...] = (
+# (module, class or None, attribute, stand-in made from the attribute)
+_SHORTCUTS: tuple[tuple[str, str | None, str, Callable[[Any], Any]], ...] = (
     # Every pass deep-copies each node's chain of provenance records, which grows with each pass. Records do not change
     # once made, so passes can share them.
-    ("torch.fx.traceback", "NodeSource", "__deepcopy__", _itself),
+    ("torch.fx.traceback", "NodeSource", "__deepcopy__", lambda _: _itself),
     # XNNPACK exports four bilinear resizes and two attentions to look for them in decomposed form. Neither occurs:
     # the partitioner keeps resizes whole, and edgekit's rewrites spell attention out as products and a softmax.
-    (f"{_GRAPHS}.bilinear_2d", None, "get_graphs_dict", dict),
-    (f"{_GRAPHS}.sdpa", None, "get_graphs", list),
+    (f"{_GRAPHS}.bilinear_2d", None, "get_graphs_dict", lambda _: dict),
+    (f"{_GRAPHS}.sdpa", None, "get_graphs", lambda _: list),
+    # Some forty passes end by tracing the whole graph, most of them without having changed it.
+    ("executorch.exir.pass_base", "_ExportPassBase", "call", only_where_changed),
 )
 
 
@@ -39,17 +43,17 @@ def shortcuts() -> Iterator[bool]:
     """Takes the shortcuts while the block runs. Yields whether the tools' versions allow them."""
     known = all(version(package).startswith(prefix) for package, prefix in KNOWN.items())
     with ExitStack() as stack:
-        for module, owner, attribute, stand_in in _SHORTCUTS if known else ():
+        for module, owner, attribute, make in _SHORTCUTS if known else ():
             holder: Any = importlib.import_module(module)
-            stack.enter_context(_replaced(getattr(holder, owner) if owner else holder, attribute, stand_in))
+            stack.enter_context(_replaced(getattr(holder, owner) if owner else holder, attribute, make))
         yield known
 
 
 @contextmanager
-def _replaced(holder: Any, attribute: str, stand_in: Any) -> Iterator[None]:
+def _replaced(holder: Any, attribute: str, make: Callable[[Any], Any]) -> Iterator[None]:
     missing = object()
     before = vars(holder).get(attribute, missing)
-    setattr(holder, attribute, stand_in)
+    setattr(holder, attribute, make(before))
     try:
         yield
     finally:
