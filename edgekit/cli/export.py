@@ -46,8 +46,9 @@ def export(workload: str, recipe: str, devices: tuple[str, ...], formats: tuple[
            out: Path, jobs: int, memory_limit_mb: int | None, time_limit: int, dry_run: bool, as_json: bool) -> int:
     from edgekit import api
     targets = _targets(devices, out)
+    # Made for an export too: a mistake that shows with the last device must not come after the first one's output.
+    plans = [api.plan(workload, recipe, device=d, formats=formats, weights=weights, out=o) for d, o in targets]
     if dry_run:
-        plans = [api.plan(workload, recipe, device=d, formats=formats, weights=weights, out=o) for d, o in targets]
         if as_json:
             emit_json("plan", 1, {"plans": plans})
         else:

@@ -75,7 +75,8 @@ class StructuredPruning:
 
         Raises ConversionError where no channel can go, with each group's reason.
         """
-        module, example = workload.module, workload.example
+        module = workload.module
+        example = tuple(t.clone() for t in workload.example)  # forward() may write to them
         importance = _importance(workload, settings)
         whole = {group.root: channels.probe(module, example, group) for group in importance}
         free = {group: scores for group, scores in importance.items() if whole[group.root] is None}

@@ -31,7 +31,7 @@ class Correction:
 
     def biases(self, plan: QuantPlan, cell: SchemeSupport) -> dict[str, torch.Tensor]:
         """Corrected biases by name for a format whose support is ``cell``; from the cache where they are known."""
-        if plan.scheme.weights != "int8" or not plan.calibration:
+        if not plan.scheme.corrects_biases or not plan.calibration:
             return {}
         captured = self._prepared.captured
         present = {kind_of(node) for node in captured.program.exported.graph.nodes}

@@ -28,8 +28,9 @@ from edgekit.types.scheme import SCHEMES
 from edgekit.verify.fidelity import Reference, float_outputs, float_reference
 from edgekit.workload.calibration import Samples, calibration_count, calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
+from edgekit.workload.describer import Opaque, content_hash
 from edgekit.workload.hashing import calibration_hash, program_hash
-from edgekit.workload.identity import content_hash, identity
+from edgekit.workload.identity import identity
 from edgekit.workload.load import load_workload
 from edgekit.workload.program_io import load_program, save_program
 
@@ -72,8 +73,9 @@ def _compress(run: Run, workload: Workload, name: str, settings: dict[str, Any])
     parsed = compress_pass.settings(**settings)
     compress_pass.requires(workload, parsed)
     facts = identity(workload)
-    key = None if facts is None else run.cache_key(
-        f"compress:{name}", facts | {"training data": _training_data(workload, parsed)}, parsed.model_dump(mode="json"))
+    data = None if facts is None else _training_data(workload, parsed)
+    key = None if facts is None or data is None else run.cache_key(
+        f"compress:{name}", facts | {"training data": data}, parsed.model_dump(mode="json"))
 
     def make(folder: Path) -> None:
         result = compress_pass.run(workload, parsed)
@@ -86,15 +88,19 @@ def _compress(run: Run, workload: Workload, name: str, settings: dict[str, Any])
     return PassReport(name=name, settings=parsed.model_dump(mode="json"), changed=changed)
 
 
-def _training_data(workload: Workload, settings: BaseModel) -> str:
+def _training_data(workload: Workload, settings: BaseModel) -> str | None:
     """Hash of an epoch of what a pass trains on, as it would be drawn: files that ``train_data()`` reads are in no
-    other hash."""
+    other hash. None, with a warning, where a batch holds something that cannot be hashed."""
     train: TrainSettings | None = getattr(settings, "train", None)
     if workload.train_data is None or train is None:
         return ""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(train.seed)
-        return content_hash(itertools.islice(workload.train_data(), train.max_batches))
+        try:
+            return content_hash(itertools.islice(workload.train_data(), train.max_batches))
+        except Opaque as error:
+            workload.warnings.append(f"the compressed model is not kept for later runs: train_data() yields a {error}")
+            return None
 
 
 def _capture(run: Run, request: ExportRequest, workload: Workload) -> Captured:

@@ -74,7 +74,7 @@ def plan_document(request: ExportRequest) -> dict[str, Any]:
     """The resolved plan that ``--dry-run`` prints: nothing is loaded, nothing is written."""
     cells, recipe = check_support(request), request.recipe.recipe
     stages = ["load", *(f"compress:{p.name}" for p in recipe.compress)]
-    stages += ["calibrate"] if request.scheme.needs_calibration or request.scheme.weights == "int8" else []
+    stages += ["calibrate"] if request.scheme.needs_calibration or request.scheme.corrects_biases else []
     stages += ["capture", "plan", "reference"]
     stages += [*(f"{step}:{name}" for name in cells for step in ("export", "verify")), "publish"]
     return {

@@ -52,7 +52,7 @@ def corrected_biases(program: Program, plan: QuantPlan, kinds: Collection[str]) 
     Layers without a bias of their own, or that share it, have none; so have int4 weights, programs with layer or group
     norms under schemes that quantise activations, and those whose outputs hardly gain.
     """
-    if not plan.calibration or plan.scheme.weights != "int8":
+    if not plan.calibration or not plan.scheme.corrects_biases:
         return {}
     simulator = Simulator(program, replace(plan, calibration=plan.calibration[:_RANGE_INPUTS]))
     wiring = simulator.wiring

@@ -14,7 +14,7 @@ from edgekit.contracts import Program
 from edgekit.quantize.kinds import kind_of
 from edgekit.workload.sources import sources_of
 
-__all__ = ["unrolled"]
+__all__ = ["unrolled", "unrolled_notes"]
 
 
 def unrolled(program: Program) -> Program:
@@ -22,8 +22,7 @@ def unrolled(program: Program) -> Program:
 
     All other operators keep their names, which float rules go by; a step's operator is called ``mul_3_of_lstm``.
     """
-    graph = program.exported.graph
-    recurrent = {n.name: n.target for n in graph.nodes if n.op == "call_function" and kind_of(n) == "rnn"}
+    recurrent = _layers(program)
     if not recurrent:
         return program
     targets: Any = list(set(recurrent.values()))
@@ -49,3 +48,15 @@ def _rename(exported: ExportedProgram, recurrent: Collection[str]) -> None:
 def _origin(node: Node) -> str:
     sources = node.meta.get("from_node")
     return str(sources[0].name) if sources else node.name
+
+
+def unrolled_notes(program: Program) -> list[str]:
+    """What users should know of recurrent layers in a format that writes their steps out."""
+    layers = _layers(program)
+    return [f"{len(layers)} recurrent layer(s) are unrolled over the steps of the example input: the file works for "
+            "that length only and grows with it"] if layers else []
+
+
+def _layers(program: Program) -> dict[str, Any]:
+    """Operators of the program's recurrent layers by node name."""
+    return {n.name: n.target for n in program.exported.graph.nodes if n.op == "call_function" and kind_of(n) == "rnn"}

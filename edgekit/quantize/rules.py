@@ -10,7 +10,7 @@ from edgekit.contracts import FloatRule, Program
 from edgekit.errors import UsageError
 from edgekit.types.graph import Source
 
-__all__ = ["is_float", "matches", "matches_module", "resolve_keep_float"]
+__all__ = ["covering", "is_float", "matches", "matches_module", "resolve_keep_float"]
 
 
 def matches(rule: FloatRule, source: Source | None, kind: str, node: str | None = None) -> bool:
@@ -34,6 +34,14 @@ def matches(rule: FloatRule, source: Source | None, kind: str, node: str | None 
 def is_float(rules: Iterable[FloatRule], source: Source | None, kind: str, node: str | None = None) -> bool:
     """Whether any of ``rules`` keeps the operator float."""
     return any(matches(rule, source, kind, node) for rule in rules)
+
+
+def covering(rules: Iterable[FloatRule], source: Source | None, kind: str, node: str | None) -> FloatRule | None:
+    """The first rule that covers what a format made of the program's operator ``node``, if any.
+
+    A rule that names ``node`` covers all that came of it, of whatever kinds: a LayerNorm's mean, sub and rsqrt.
+    """
+    return next((rule for rule in rules if matches(rule, source, kind, node) or (node and rule.node == node)), None)
 
 
 def matches_module(pattern: str, path: str) -> bool:

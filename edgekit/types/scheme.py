@@ -6,9 +6,7 @@ from typing import Literal
 
 from edgekit.types.base import Data
 
-__all__ = ["FORMAT_NAMES", "SCHEMES", "Scheme", "SchemeSupport"]
-
-FORMAT_NAMES = ("tflite", "executorch", "onnx")
+__all__ = ["SCHEMES", "Scheme", "SchemeSupport"]
 
 
 class Scheme(Data):
@@ -31,6 +29,11 @@ class Scheme(Data):
     @property
     def quantized(self) -> bool:
         return self.weights in ("int8", "int4")
+
+    @property
+    def corrects_biases(self) -> bool:
+        """Whether shifts go into biases: all formats round weights to int8 alike, but to int4 each in its own way."""
+        return self.weights == "int8"
 
 
 class SchemeSupport(Data):

@@ -27,7 +27,7 @@ def calibration_count(scheme: Scheme, asked: int) -> int:
     """How many samples ``scheme`` uses at most, where a recipe asks for ``asked`` to take ranges from."""
     if scheme.needs_calibration:
         return asked
-    return _CORRECTION_SAMPLES if scheme.weights == "int8" else 0
+    return _CORRECTION_SAMPLES if scheme.corrects_biases else 0
 
 
 class Samples:

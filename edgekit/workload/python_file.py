@@ -22,6 +22,7 @@ from edgekit.workload.shapes import dynamic_batch
 from edgekit.workload.structure import as_inputs, flatten_outputs, output_names, rebuild
 from edgekit.workload.user_code import call
 from edgekit.workload.weights import load_weights
+from edgekit.yamlfile.nearest import nearest
 
 __all__ = ["workload_from"]
 
@@ -41,12 +42,12 @@ def _functions(namespace: ModuleType, source: Path) -> dict[str, Callable[..., A
                                 next=f"define `def {name}(...):`, or give the value another name")
     for name in REQUIRED:
         if not callable(getattr(namespace, name, None)):
-            near = difflib.get_close_matches(name, own, n=1)
+            near = nearest(name, own)
             raise WorkloadError("workload-missing-function", f"{source.name} defines no {name}()",
                                 where=shown(str(source)),
-                                cause=f"did you mean {near[0]}()?" if near else
+                                cause=f"did you mean {near}()?" if near else
                                 "a workload defines load() and example_inputs()",
-                                next=f"rename {near[0]}() to {name}()" if near else
+                                next=f"rename {near}() to {name}()" if near else
                                 "`edgekit init` writes a commented workload to start from")
     return {n: f for n in (*REQUIRED, *OPTIONAL) if callable(f := getattr(namespace, n, None))}
 

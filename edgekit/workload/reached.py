@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,6 +20,8 @@ def functions_of(kind: type) -> Iterator[types.FunctionType]:
             continue
         if isinstance(value, classmethod | staticmethod):
             value = value.__func__
+        if isinstance(value, functools.cached_property):
+            value = value.func
         parts = (value.fget, value.fset) if isinstance(value, property) else (value,)
         yield from (part for part in parts if isinstance(part, types.FunctionType))
 

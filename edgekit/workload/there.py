@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgekit.errors import WorkloadError
+from edgekit.yamlfile.nearest import nearest
 
 __all__ = ["WAYS", "check_there"]
 
@@ -41,5 +41,5 @@ def _nearest(path: Path) -> str | None:
         return f"there is no folder {path.parent}"
     files = list(path.parent.iterdir())
     names = {p.name for p in files} | {p.stem for p in files if p.suffix == ".py"}  # a module goes without its ending
-    near = difflib.get_close_matches(path.name, sorted(names), n=1)
-    return f"did you mean {near[0]}?" if near else None
+    near = nearest(path.name, sorted(names))
+    return f"did you mean {near}?" if near else None

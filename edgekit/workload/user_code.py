@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -18,6 +17,7 @@ from edgekit.errors import EdgekitError, WorkloadError
 from edgekit.workload.origin import blame, cause_of, line_of, lines_of_error, shown
 from edgekit.workload.search_path import put_first
 from edgekit.workload.there import WAYS
+from edgekit.yamlfile.nearest import nearest
 
 __all__ = ["call", "import_file", "import_name", "user_error"]
 
@@ -100,8 +100,8 @@ def _nearest_module(name: str) -> str | None:
     folders = getattr(sys.modules[parent], "__path__", None)
     if folders is None:
         return f"`{parent}` is a module, not a package: did you mean {parent}?"
-    near = difflib.get_close_matches(last, [m.name for m in pkgutil.iter_modules(folders)], n=1)
-    return f"did you mean {parent}.{near[0]}?" if near else None
+    near = nearest(last, (m.name for m in pkgutil.iter_modules(folders)))
+    return f"did you mean {parent}.{near}?" if near else None
 
 
 def import_name(name: str) -> ModuleType:

@@ -207,7 +207,8 @@ def test_inspecting_what_is_no_artifact(tmp_path, capsys, name, data, status):
     assert _error(capsys)["next"]
 
 
-def test_when_no_format_can_be_made_every_reason_is_said(tmp_path, capsys):
+def test_when_no_format_can_be_made_every_reason_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))  # others export this model too
     write_small(tmp_path, scheme="fp32", formats="executorch, onnx")
     assert run(_export(tmp_path, "--memory-limit-mb", "256")) == 3
     printed = capsys.readouterr()

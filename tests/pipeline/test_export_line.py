@@ -155,6 +155,28 @@ def test_a_compressed_model_is_kept_only_for_the_data_that_it_was_trained_on(tmp
 
 
 @pytest.mark.slow
+def test_a_model_compressed_with_data_that_cannot_be_hashed_is_not_kept(tmp_path):
+    workload, recipe = write_small(tmp_path, scheme="fp32", formats="onnx")
+    recipe.write_text(recipe.read_text() + "compress:\n  - unstructured: {sparsity: 0.5, train: {epochs: 1}}\n")
+    workload.write_text(workload.read_text() + """
+import threading
+loaded = train_data
+
+
+def train_data():
+    return ((x, (y, threading.Lock())) for x, y in loaded())
+
+
+def loss(output, target):
+    return torch.nn.functional.cross_entropy(output, target[0])
+""")
+    for _ in range(2):
+        report = api.export(str(workload), recipe, out=tmp_path / "out")
+        assert [s.cached for s in report.stages if s.name == "compress:unstructured"] == [False]
+        assert any("train_data() yields a" in warning for warning in report.warnings)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "w8a8-dynamic"])
 def test_other_schemes_through_the_whole_line(tmp_path, scheme):
     workload, recipe = write_small(tmp_path, scheme=scheme)

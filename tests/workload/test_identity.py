@@ -71,6 +71,8 @@ READ_BY_FORWARD = {
     "class attribute": ("class Cfg:\n    scale = K()", "Cfg.scale"),
     "attribute of an instance's class": ("class Cfg:\n    scale = K()\ncfg = Cfg()", "cfg.scale"),
     "closure": ("def make(k):\n    return lambda x: x * k\nscale = make(K())", "scale(1)"),
+    "cached property": ("import functools\nclass Cfg:\n    @functools.cached_property\n    def scale(self):\n"
+                        "        return SCALE\nSCALE = K()\ncfg = Cfg()", "cfg.scale"),
     "through a function": ("CFG = types.SimpleNamespace(k=K())\ndef scale():\n    return CFG.k", "scale()"),
 }
 

@@ -9,12 +9,14 @@ from edgekit.formats.executorch.export import MAX_BATCH
 from edgekit.formats.executorch.graph import PORTABLE
 from edgekit.formats.executorch.schemes import covered_kinds
 from edgekit.formats.executorch.shortcuts import KNOWN
+from edgekit.quantize.recurrent import unrolled_notes
 from edgekit.quantize.rules import matches
 from edgekit.types.artifact import KeptFloat
 from edgekit.types.graph import Op, OpGraph
 from edgekit.types.kinds import WEIGHTED_KINDS
 
 __all__ = ["kept_float", "notes"]
+
 
 def kept_float(graph: OpGraph, plan: QuantPlan, without_kernel: Mapping[tuple[str, str], str]) -> list[KeptFloat]:
     """Operators wider than the scheme asks, with the rule or the reason, and their cost.
@@ -49,20 +51,12 @@ def notes(graph: OpGraph, program: Program, quick: bool) -> list[str]:
     """``quick``: whether lowering could take its shortcuts."""
     slow = [] if quick else ["lowering took longer than it has to: its shortcuts are known for "
                              + ", ".join(f"{p} {v}x" for p, v in KNOWN.items()) + " only"]
-    return [*_dynamic_batch(program), *_unrolled(program), *_tied(graph), *_outside_kernels(graph), *slow]
+    return [*_dynamic_batch(program), *unrolled_notes(program), *_tied(graph), *_outside_kernels(graph), *slow]
 
 
 def _dynamic_batch(program: Program) -> Iterator[str]:
     if program.dynamic_batch:
         yield f"the batch may vary from 1 to {MAX_BATCH}: ExecuTorch plans its memory for the largest"
-
-
-def _unrolled(program: Program) -> Iterator[str]:
-    loops = [n for n in program.exported.graph.nodes
-             if str(n.target).startswith(("aten.lstm", "aten.gru", "aten.rnn"))]
-    if loops:
-        yield (f"{len(loops)} recurrent layer(s) are unrolled over the steps of the example input: the file works for "
-               "that length only and grows with it")
 
 
 def _tied(graph: OpGraph) -> Iterator[str]:

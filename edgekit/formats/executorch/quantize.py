@@ -17,7 +17,7 @@ from edgekit.formats.executorch.provenance import is_marked_float, origin, progr
 from edgekit.formats.executorch.quantizer import XnnpackQuantizer
 from edgekit.formats.executorch.schemes import covered_kinds
 from edgekit.quantize.kinds import kind_of
-from edgekit.quantize.rules import matches
+from edgekit.quantize.rules import covering
 from edgekit.types.graph import Source
 
 __all__ = ["kept_float", "quantize"]
@@ -59,13 +59,8 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan
 
 
 def kept_float(node: Node, plan: QuantPlan, sources: Mapping[str, Source]) -> bool:
-    """Whether a float rule of the plan covers the operator ``node`` of an unlifted graph, or what it is rewritten from.
-
-    A rule that names an operator of the program covers all that it was rewritten to, of whatever kinds.
-    """
-    name = program_name(node)
-    return any(matches(rule, origin(node, sources), kind_of(node), name) or (name is not None and rule.node == name)
-               for rule in plan.keep_float)
+    """Whether a float rule of the plan covers the operator ``node`` of an unlifted graph, or its origin."""
+    return covering(plan.keep_float, origin(node, sources), kind_of(node), program_name(node)) is not None
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Work that lowering does for nothing, left out: half of its time, with the same .pte byte for byte.
+"""Work that lowering does for nothing, left out: a third of its time or more, with the same .pte byte for byte.
 
 Each shortcut stands in for one attribute of the tools while lowering runs. They are known to be right for the versions
 in :data:`KNOWN` only; with others lowering takes longer and says so.

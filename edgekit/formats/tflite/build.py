@@ -14,7 +14,7 @@ from edgekit.formats.tflite.graph import op_graph
 from edgekit.formats.tflite.kinds import MOVES
 from edgekit.formats.tflite.quantize import Kept, quantize
 from edgekit.formats.tflite.schemes import SUPPORT
-from edgekit.quantize.recurrent import unrolled
+from edgekit.quantize.recurrent import unrolled, unrolled_notes
 from edgekit.types.artifact import Artifact, KeptFloat
 from edgekit.types.graph import OpGraph
 
@@ -91,9 +91,4 @@ def _notes(program: Program) -> list[str]:
     if program.dynamic_batch:
         notes.append("the batch size is open: resize the inputs before the first allocate_tensors(); LiteRT 2.3.0 "
                      "computes int8 rows beyond the first wrongly in a graph that is resized after it")
-    unrolled = sorted({str(n.target) for n in program.exported.graph.nodes
-                       if n.op == "call_function" and str(n.target).startswith(("aten.lstm", "aten.gru", "aten.rnn"))})
-    if unrolled:
-        notes.append(f"{', '.join(unrolled)}: unrolled over time, every step has operators of its own; the quantised "
-                     "file can be as large as the float one")
-    return notes
+    return [*notes, *unrolled_notes(program)]

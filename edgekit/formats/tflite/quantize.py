@@ -20,7 +20,7 @@ from edgekit.formats.tflite.check import refusal
 from edgekit.formats.tflite.flatbuffer import FileGraph, OpRecord, read_graph
 from edgekit.formats.tflite.graph import op_kind
 from edgekit.formats.tflite.naming import node_of, source_of
-from edgekit.quantize.rules import matches
+from edgekit.quantize.rules import covering
 
 __all__ = ["Kept", "quantize"]
 
@@ -86,8 +86,7 @@ def quantize(float_path: Path, program: Program, plan: QuantPlan, out: Path, scr
 def _rule_for(graph: FileGraph, op: OpRecord, rules: tuple[FloatRule, ...]) -> FloatRule | None:
     name = _scope(graph, op)
     source, kind, node = source_of(name), op_kind(graph, op), node_of(name)
-    # An FX node that the rule names may be several operators here, of other kinds: a LayerNorm's mean, sub, rsqrt.
-    return next((rule for rule in rules if matches(rule, source, kind, node) or (node and rule.node == node)), None)
+    return covering(rules, source, kind, node)
 
 
 def _too_wide(graph: FileGraph, ranges: Mapping[str, tuple[float, float]]) -> dict[int, str]:
