@@ -22,13 +22,15 @@ def _request(workload: str, recipe: str | Path, device: str | None, formats: Seq
     from edgekit.devices.catalogue import get_device, known_devices
     from edgekit.formats.registry import get_format
     from edgekit.pipeline.request import ExportRequest
-    from edgekit.recipe.load import load_recipe
+    from edgekit.recipe.load import load_recipe, processor_unknown
     from edgekit.workload.there import check_there
     loaded = load_recipe(recipe, known_devices=known_devices(), pass_settings=_pass_settings, check_data=True)
     for name in formats:
         get_format(name)
     if device is not None:
-        get_device(device)
+        found, processor = get_device(device), loaded.recipe.processor
+        if processor not in found.processors:
+            raise processor_unknown(found.id, processor, found.processors, loaded.where("processor"))
     check_there(workload, weights)
     return ExportRequest(workload=workload, recipe=loaded, out=out, device=device, formats=tuple(formats),
                          weights=weights, **limits)

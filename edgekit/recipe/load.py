@@ -18,8 +18,8 @@ from edgekit.yamlfile.shipped import shipped_folder
 from edgekit.yamlfile.source import Loc, YamlSource, read_yaml
 from edgekit.yamlfile.validate import problems_in, raise_problems, validated
 
-__all__ = ["LoadedRecipe", "canonical", "find_recipe", "json_schema", "list_recipes", "load_recipe", "recipe_hash",
-           "validate_passes"]
+__all__ = ["LoadedRecipe", "canonical", "find_recipe", "json_schema", "list_recipes", "load_recipe",
+           "processor_unknown", "recipe_hash", "validate_passes"]
 
 # The settings' model of the compression pass with that name; raises EdgekitError where there is no such pass.
 PassSettings = Callable[[str], type[BaseModel]]
@@ -134,8 +134,13 @@ def _device_problems(source: YamlSource, known: Mapping[str, Collection[str]] | 
     processors = known[device] if isinstance(known, Mapping) else (processor,)
     if processor in processors:
         return []
-    return [RecipeError("name-unknown", f"processor: {device} has no '{processor}' in its profile",
-                        where=source.where(("processor",)), next=choices_hint(str(processor), processors))]
+    return [processor_unknown(device, str(processor), processors, source.where(("processor",)))]
+
+
+def processor_unknown(device: str, processor: str, processors: Collection[str], where: str | None) -> RecipeError:
+    """What is wrong where a recipe asks for a processor that its device has not."""
+    return RecipeError("name-unknown", f"processor: {device} has no '{processor}' in its profile", where=where,
+                       next=choices_hint(processor, processors))
 
 
 def _scheme_problems(recipe: Recipe, source: YamlSource, check: SchemeCheck) -> list[EdgekitError]:

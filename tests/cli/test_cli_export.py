@@ -242,6 +242,17 @@ def test_each_of_several_devices_has_a_folder_by_its_id(tmp_path, capsys):
     assert [p["out"] for p in plans] == [str(tmp_path / "out" / name) for name in ("board", "pixel-8")]
 
 
+def test_the_recipes_processor_must_be_one_of_the_given_device(tmp_path, capsys):
+    write_small(tmp_path)
+    board = tmp_path / "board.yaml"
+    board.write_text(list_devices()["pixel-8"].read_text().replace("id: pixel-8", "id: board")
+                     .replace("processors:\n  cpu:", "processors:\n  gpu:"))
+    assert run(_export(tmp_path, "-d", str(board), "--dry-run")) == 2
+    error = _error(capsys)
+    assert error["message"] == "processor: board has no 'cpu' in its profile"
+    assert error["next"].endswith("one of: gpu")
+
+
 @pytest.mark.parametrize("more", [["--dry-run"], []])
 def test_what_is_not_there_is_refused_before_any_work(tmp_path, capsys, more):
     write_small(tmp_path)
