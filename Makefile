@@ -16,6 +16,8 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/pip install -q -c constraints.txt -e ".[test]"
+# In a folder of its own: converters would import it where they find it. Tests of `--reference tensorflow` look here.
+	$(BIN)/pip install -q -c constraints.txt --upgrade --target $(VENV)/tensorflow tensorflow
 	touch $@
 
 demo: $(VENV)/.demo

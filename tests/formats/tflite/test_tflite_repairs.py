@@ -1,19 +1,16 @@
 """What litert-torch, ai-edge-quantizer and LiteRT get wrong, on small networks made for each case."""
 
-import sys
 
-import numpy as np
 import pytest
 import torch
 from small_nets import workload_of
 from torch import nn
 
 from edgekit.contracts import FloatRule, QuantPlan, Workload
-from edgekit.errors import ConversionError, EnvironmentProblem
+from edgekit.errors import ConversionError
 from edgekit.formats.tflite.check import refusal
 from edgekit.formats.tflite.flatbuffer import edit, operator_name, read_graph, save
 from edgekit.formats.tflite.format import TfliteFormat
-from edgekit.formats.tflite.reference import run_reference
 from edgekit.types.scheme import SCHEMES
 from edgekit.verify.compare import sqnr_db
 from edgekit.verify.predictor import predictor
@@ -235,10 +232,3 @@ def test_a_file_that_breaks_the_runtime_does_not_break_edgekit(tmp_path):
     path = tmp_path / "broken.tflite"
     path.write_bytes(b"no flatbuffer at all")
     assert "odel" in refusal(path)
-
-
-def test_the_reference_interpreter_is_an_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(EnvironmentProblem) as caught:
-        run_reference(tmp_path / "x.tflite", [np.zeros(1, np.float32)])
-    assert "edgekit[tensorflow]" in caught.value.next
