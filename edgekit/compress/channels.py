@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from edgekit.compress.layers import CONVOLUTION, WEIGHTED
-from edgekit.compress.trace import graph_of
+from edgekit.compress.trace import graph_of, groups_of
 from edgekit.contracts import Inputs
 
 __all__ = ["Group", "Removal", "find_groups", "probe", "remove"]
@@ -49,7 +49,7 @@ def find_groups(graph: Any) -> list[tuple[Group, Any]]:
     """Every group of the graph, with ``torch_pruning``'s own object that holds all of its channels."""
     names = {m: name for name, m in graph.model.named_modules()}
     found = []
-    for whole in graph.get_all_groups(root_module_types=WEIGHTED):
+    for whole in groups_of(graph, WEIGHTED):
         root = whole[0].dep.target.module
         found.append((Group(names[root], len(whole[0].idxs), _divisions(whole)), whole))
     return found

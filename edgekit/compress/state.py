@@ -25,8 +25,15 @@ def save_state(module: nn.Module, file: Path, facts: dict[str, Any]) -> None:
     attributes = {name: {a: getattr(child, a) for a in _SHAPE_ATTRIBUTES if isinstance(getattr(child, a, None),
                                                                                       int | tuple)}
                   for name, child in module.named_modules()}
-    tensors = {name: t.detach().clone().contiguous() for name, t in module.state_dict().items()}
-    save_file(tensors, file, metadata={"attributes": json.dumps(attributes), "facts": json.dumps(facts)})
+    tensors, shared, seen = {}, {}, dict[int, str]()
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if (first := seen.setdefault(id(tensor), name)) != name:
+            shared[name] = first
+        else:
+            tensors[name] = tensor.detach().clone().contiguous()
+    frozen = [name for name, p in module.named_parameters() if not p.requires_grad]
+    save_file(tensors, file, metadata={"attributes": json.dumps(attributes), "shared": json.dumps(shared),
+                                       "frozen": json.dumps(frozen), "facts": json.dumps(facts)})
 
 
 def restore_state(module: nn.Module, file: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -38,14 +45,21 @@ def restore_state(module: nn.Module, file: Path) -> tuple[nn.Module, dict[str, A
             child = result.get_submodule(name)
             for attribute, value in values.items():
                 setattr(child, attribute, tuple(value) if isinstance(value, list) else value)
+        frozen, made = set(json.loads(metadata["frozen"])), dict[str, torch.Tensor]()
         for name in stored.keys():  # noqa: SIM118 - safe_open is no mapping
-            owner, _, leaf = name.rpartition(".")
-            _replace(result.get_submodule(owner), leaf, stored.get_tensor(name))
+            made[name] = _replace(result, name, stored.get_tensor(name), name in frozen)
+        for name, first in json.loads(metadata["shared"]).items():  # tied weights stay one tensor
+            _replace(result, name, made[first], first in frozen)
     return result.eval(), json.loads(metadata["facts"])
 
 
-def _replace(owner: nn.Module, leaf: str, tensor: torch.Tensor) -> None:
+def _replace(module: nn.Module, name: str, tensor: torch.Tensor, frozen: bool) -> torch.Tensor:
+    path, _, leaf = name.rpartition(".")
+    owner = module.get_submodule(path)
     if leaf in owner._parameters:
-        owner.register_parameter(leaf, nn.Parameter(tensor, requires_grad=tensor.is_floating_point()))
-    else:
-        owner.register_buffer(leaf, tensor)
+        parameter = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(
+            tensor, requires_grad=tensor.is_floating_point() and not frozen)
+        owner.register_parameter(leaf, parameter)
+        return parameter
+    owner.register_buffer(leaf, tensor)
+    return tensor

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from edgekit.contracts import Inputs
 from edgekit.errors import ConversionError
 
-__all__ = ["graph_of"]
+__all__ = ["graph_of", "groups_of"]
 
 _RESHAPES = {torch.Tensor.view, torch.Tensor.reshape, torch.reshape, torch.Tensor.unflatten, torch.unflatten,
              torch.Tensor.flatten, torch.flatten}
@@ -64,7 +64,19 @@ def graph_of(module: nn.Module, example: Inputs) -> Any:
             warnings.simplefilter("ignore")  # its advice on parameters outside of layers
             return torch_pruning.DependencyGraph().build_dependency(module, example, forward_fn=forward, verbose=False)
     except Exception as error:
-        raise ConversionError(
-            "compress-cannot-trace", "the dependencies between the model's channels cannot be traced",
-            cause=f"torch_pruning: {type(error).__name__}: {error}",
-            next="use the pass `unstructured`, or simplify reshapes and branches in forward()") from error
+        raise _untraceable(error) from error
+
+
+def groups_of(graph: Any, root_types: tuple[type[nn.Module], ...]) -> list[Any]:
+    """``torch_pruning``'s groups of ``graph``, each with a root layer of ``root_types``. Raises as :func:`graph_of`."""
+    try:
+        return list(graph.get_all_groups(root_module_types=root_types))
+    except Exception as error:
+        raise _untraceable(error) from error
+
+
+def _untraceable(error: Exception) -> ConversionError:
+    return ConversionError(
+        "compress-cannot-trace", "the dependencies between the model's channels cannot be traced",
+        cause=f"torch_pruning: {type(error).__name__}: {error}",
+        next="use the pass `unstructured`, or simplify reshapes and branches in forward()")

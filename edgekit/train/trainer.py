@@ -59,7 +59,7 @@ def fit(module: nn.Module, batches: Batches, loss: Loss | None, settings: TrainS
 
     Args:
         module: takes a batch's inputs positionally.
-        batches: called once an epoch.
+        batches: called once an epoch, and once before where a schedule has to know how many there are.
         loss: ``loss(outputs, target)``; None is cross-entropy on the (first) output.
         progress: called after each epoch with the epoch (from 1), the number of epochs and its mean loss.
         after_step: called after each optimizer step, e.g. to put a sparsity mask back on the weights.
@@ -80,13 +80,13 @@ def fit(module: nn.Module, batches: Batches, loss: Loss | None, settings: TrainS
             torch.manual_seed(settings.seed)
             module.train()
             optimizer = _OPTIMIZERS[settings.optimizer](parameters, settings) if parameters else None
-            length: int | None = None
+            length = _length(batches, settings) if settings.epochs and settings.schedule != "constant" else 1
             for epoch in range(settings.epochs):
                 assert optimizer is not None  # checked above; for the type checker
-                mean, length = _epoch(module, batches, loss or cross_entropy, settings, optimizer, epoch, length,
-                                      after_step)
+                mean, count = _epoch(module, batches, loss or cross_entropy, settings, optimizer, epoch, length,
+                                     after_step)
                 losses.append(mean)
-                steps += length
+                steps += count
                 if progress is not None:
                     progress(epoch + 1, settings.epochs, mean)
     finally:
@@ -115,19 +115,22 @@ def cross_entropy(outputs: Any, target: Any) -> torch.Tensor:
     return nn.functional.cross_entropy(logits, target)
 
 
+def _length(batches: Batches, settings: TrainSettings) -> int:
+    """How many steps an epoch has; counted by drawing one epoch where the iterable has no length."""
+    with torch.random.fork_rng(devices=[]):
+        data = batches()
+        if isinstance(data, Sized):
+            return min(len(data), settings.max_batches or len(data))
+        return sum(1 for _ in itertools.islice(data, settings.max_batches))
+
+
 def _epoch(module: nn.Module, batches: Batches, loss: Loss, settings: TrainSettings,
-           optimizer: torch.optim.Optimizer, epoch: int, length: int | None,
+           optimizer: torch.optim.Optimizer, epoch: int, length: int,
            after_step: Callable[[], None] | None) -> tuple[float, int]:
-    """One pass over the data: mean loss and number of steps. ``length`` is the last epoch's number of steps."""
-    data = batches()
-    if length is None and isinstance(data, Sized):
-        length = len(data)
-    if length is not None and settings.max_batches is not None:
-        length = min(length, settings.max_batches)
+    """One pass over the data: mean loss and number of steps. ``length`` is how many steps are expected."""
     total, step = 0.0, 0
-    for step, batch in enumerate(itertools.islice(data, settings.max_batches), start=1):
-        # A generator's length is unknown in the first epoch: the rate then stays at its peak until the second.
-        done = (epoch + min((step - 1) / length, 1.0) if length else epoch) / settings.epochs
+    for step, batch in enumerate(itertools.islice(batches(), settings.max_batches), start=1):
+        done = (epoch + min((step - 1) / max(length, 1), 1.0)) / settings.epochs
         for group in optimizer.param_groups:
             group["lr"] = settings.lr * _SCHEDULES[settings.schedule](done)
         value = _loss_of(module, batch, loss, epoch, step)

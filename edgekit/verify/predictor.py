@@ -77,8 +77,11 @@ def float_predictor(module: nn.Module, example: Inputs, names: Sequence[str], *,
     """The float model as a ``Predict``. ``batch`` says that it takes any leading batch, as most modules do."""
 
     def run(inputs: Inputs) -> list[torch.Tensor]:
+        # Floats in the model's own precision, as artifacts take them: evaluate() may bring numpy's float64.
+        own = tuple(t.to(e.dtype) if t.is_floating_point() and e.is_floating_point() else t
+                    for t, e in zip(inputs, example, strict=False))
         with torch.inference_mode():
-            out = module(*(t.clone() for t in inputs))  # forward() may write to them
+            out = module(*(t.clone() for t in (*own, *inputs[len(own):])))  # forward() may write to them
         return [out] if isinstance(out, torch.Tensor) else list(out)
 
     if not batch:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 
 from edgekit.contracts import Inputs, Workload
 from edgekit.errors import WorkloadError
@@ -144,8 +145,11 @@ def _batches(workload: Workload, data: Path | None) -> Iterable[Inputs]:
 def _npz_batches(workload: Workload, file: Path) -> Iterator[Inputs]:
     where = shown(str(file))
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as opened, NpzFile(opened, allow_pickle=False) as arrays:
             found = {k: arrays[k] for k in arrays.files}
+        for name, array in found.items():
+            if array.dtype.kind not in "biuf":
+                raise ValueError(f"the array {name} is {array.dtype}")
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WorkloadError("calibration-broken", f"{file.name} cannot be read", where=where, cause=str(error),
                             next="write it with numpy.savez, arrays of numbers only") from error
@@ -160,7 +164,11 @@ def _npz_batches(workload: Workload, file: Path) -> Iterator[Inputs]:
                             next="make the first dimension of each array the samples")
     batch = workload.example[0].shape[0] if workload.example[0].ndim else 1
     for start in range(0, next(iter(lengths.values())) - batch + 1, batch):
-        yield tuple(torch.from_numpy(np.ascontiguousarray(found[n][start:start + batch])) for n in workload.input_names)
+        yield tuple(_tensor(found[n][start:start + batch]) for n in workload.input_names)
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")))
 
 
 def _split(batch: Inputs, workload: Workload, index: int, where: str) -> Iterator[Inputs]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from edgekit.contracts import Workload
@@ -23,6 +24,8 @@ __all__ = ["workload_from_folder"]
 
 _SENTENCE = "The quick brown fox jumps over the lazy dog."
 _LONGEST = 128
+# What transformers raises for files that do not belong together or are cut off.
+_BROKEN = (OSError, ValueError, TypeError, RuntimeError, KeyError, ImportError, SafetensorError)
 
 
 def workload_from_folder(folder: Path, weights: Path | None) -> Workload:
@@ -33,7 +36,7 @@ def workload_from_folder(folder: Path, weights: Path | None) -> Workload:
     only; EnvironmentProblem (``package-missing``) where transformers is not installed.
     """
     config = _config(folder)
-    _require_safe(folder, config, weights)
+    _require_safe(folder, weights)
     try:
         import transformers
     except ImportError as error:
@@ -46,7 +49,7 @@ def workload_from_folder(folder: Path, weights: Path | None) -> Workload:
     paths = [p for p, _ in flatten_outputs(outputs)]
     return Workload(
         name=folder.resolve().name, source=folder, module=make_positional(module, names, by_name=True),
-        example=tuple(example.values()), input_names=names, output_names=output_names(paths),
+        example=tuple(example.values()), input_names=names, output_names=output_names(paths, names),
         labels=_labels(config), preprocess=preprocess, warnings=notes)
 
 
@@ -67,11 +70,12 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _require_safe(folder: Path, config: dict[str, Any], weights: Path | None) -> None:
-    if "auto_map" in config:
-        raise WorkloadError("workload-remote-code", f"{folder.name} needs Python code of its own",
-                            where=shown(str(folder / "config.json")), cause=f"auto_map: {config['auto_map']}",
-                            next="read that code, then build the model in a Python file's load()")
+def _require_safe(folder: Path, weights: Path | None) -> None:
+    for file in (folder / "config.json", *sorted(folder.glob("*.json"))):  # a tokenizer can bring code too
+        if code := _auto_map(file):
+            raise WorkloadError("workload-remote-code", f"{folder.name} needs Python code of its own",
+                                where=shown(str(file)), cause=f"auto_map: {code}",
+                                next="read that code, then build the model in a Python file's load()")
     if weights is None and not list(folder.glob("*.safetensors")):
         pickled = sorted(f.name for f in folder.glob("*.bin"))
         raise WorkloadError("workload-pickled" if pickled else "workload-not-found",
@@ -79,6 +83,14 @@ def _require_safe(folder: Path, config: dict[str, Any], weights: Path | None) ->
                             cause=f"{pickled[0]} is a pickle" if pickled else "no *.safetensors in the folder",
                             next=f"pass `--weights {folder.name}/{pickled[0]}`, which is read as weights only"
                             if pickled else "save the model with save_pretrained(), or pass --weights FILE")
+
+
+def _auto_map(file: Path) -> Any:
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # whoever needs the file says so
+        return None
+    return settings.get("auto_map") if isinstance(settings, dict) else None
 
 
 def _module(transformers: Any, folder: Path, config: dict[str, Any],
@@ -91,26 +103,29 @@ def _module(transformers: Any, folder: Path, config: dict[str, Any],
     notes: list[str] = []
     try:
         if weights is not None:
-            settings = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+            settings = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             build = kind.from_config if hasattr(kind, "from_config") else kind._from_config
             module = build(settings, **options)
             load_weights(module, weights)
         else:
             module, found = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True,
-                                                 output_loading_info=True, **options)
+                                                 trust_remote_code=False, output_loading_info=True, **options)
             missing = sorted(found["missing_keys"])
             if missing:
                 notes.append(f"weights not in the folder are random: {', '.join(missing[:8])}")
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise WorkloadError("workload-broken-file", f"transformers cannot load {folder.name}", where=shown(str(folder)),
-                            cause=f"{type(error).__name__}: {str(error).strip().split(chr(10))[0][:300]}",
-                            next="check that config.json and the weights belong together, and the version of "
-                                 "transformers") from error
+    except _BROKEN as error:
+        raise _unreadable(folder, error, "check that config.json and the weights belong together") from error
     finally:
         transformers.logging.set_verbosity(level)
     if hasattr(module.config, "use_cache"):
         module.config.use_cache = False
     return module.cpu().float().eval(), notes
+
+
+def _unreadable(folder: Path, error: BaseException, advice: str) -> WorkloadError:
+    return WorkloadError("workload-broken-file", f"transformers cannot load {folder.name}", where=shown(str(folder)),
+                         cause=f"{type(error).__name__}: {str(error).strip().split(chr(10))[0][:300]}",
+                         next=f"{advice}, and the version of transformers")
 
 
 def _example(transformers: Any, folder: Path,
@@ -130,7 +145,11 @@ def _example(transformers: Any, folder: Path,
 def _text(transformers: Any, folder: Path, accepted: Any, config: Any) -> dict[str, torch.Tensor]:
     length = min(_LONGEST, int(getattr(config, "max_position_embeddings", 0) or _LONGEST))
     if any((folder / f).is_file() for f in ("tokenizer.json", "vocab.txt", "tokenizer_config.json")):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True,
+                                                                   trust_remote_code=False)
+        except _BROKEN as error:
+            raise _unreadable(folder, error, "check that the tokenizer's files are all there") from error
         padding = {"padding": "max_length"} if tokenizer.pad_token is not None else {}
         tokens = tokenizer(_SENTENCE, return_tensors="pt", truncation=True, max_length=length, **padding)
         return {n: t for n, t in tokens.items() if n in accepted}

@@ -15,18 +15,21 @@ import sysconfig
 import types
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
 import edgekit
 from edgekit.contracts import Workload
 from edgekit.workload.describer import Describer, Opaque
 from edgekit.workload.reached import functions_of, reached_names
+from edgekit.workload.same import probes
 
 __all__ = ["identity"]
 
 # Ways to what no hash of ours covers.
-_OUTSIDE = {"open", "environ", "getenv"}
+_OUTSIDE = {"open", "environ", "getenv", "read_text", "read_bytes", "fromfile", "loadtxt", "genfromtxt", "memmap"}
 
 
 def _library_folders() -> tuple[Path, ...]:
@@ -146,7 +149,8 @@ def identity(workload: Workload) -> dict[str, str] | None:
 
     Covers weights, every attribute of every submodule, the files of the user's modules, their plain globals and all
     that code behind ``forward`` can name, the files of the classes involved, and the versions of their libraries.
-    A ``forward`` that names ``open`` or the environment has no identity. Not covered: globals of libraries.
+    A ``forward`` that names ``open`` or the environment has no identity. What no name leads to (a table behind a cached
+    function, a library's globals) shows in the outputs for the example and a neighbour of it, which count too.
     """
     describer = Describer()
     module: nn.Module = workload.module
@@ -162,5 +166,16 @@ def identity(workload: Workload) -> dict[str, str] | None:
         return None
     example = Describer()
     example.add((workload.example, workload.input_names, workload.output_names, workload.dynamic_batch, workload.name))
+    outputs = Describer()
+    outputs.add(_behaviour(workload))
     return {"module": describer.digest.hexdigest(), "example": example.digest.hexdigest(), "state": state,
-            **_code(own, classes)}
+            "outputs": outputs.digest.hexdigest(), **_code(own, classes)}
+
+
+def _behaviour(workload: Workload) -> list[Any]:
+    """What the module puts out for a few inputs; nothing where it fails, which capturing meets again and tells."""
+    try:
+        with torch.no_grad():
+            return [workload.module(*(t.clone() for t in inputs)) for inputs in probes(workload.example)]
+    except Exception:  # noqa: BLE001 - see above
+        return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,8 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def image_samples(workload: Workload, folder: Path) -> Iterator[Inputs]:
-    """Images of ``folder`` and below, in sorted order, each a float32 batch of one.
+    """Images of ``folder`` and below, each a float32 batch of one, in an order that is mixed but the same every time:
+    the first ones of a sorted tree of classes would be of one class.
 
     Raises WorkloadError: ``calibration-no-preprocess``, ``calibration-broken``, ``calibration-missing`` (no images),
     ``calibration-keys`` (several inputs).
@@ -34,6 +36,7 @@ def image_samples(workload: Workload, folder: Path) -> Iterator[Inputs]:
                             where=where, cause=f"inputs: {', '.join(workload.input_names)}",
                             next="give an .npz with one array an input")
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES)
+    random.Random(0).shuffle(files)
     if not files:
         raise WorkloadError("calibration-missing", f"no images in {folder.name}", where=where,
                             cause=f"looked for {', '.join(_SUFFIXES)}", next="name a folder with such files")
@@ -52,6 +55,10 @@ def read_image(file: Path, how: Preprocess, size: tuple[int, int]) -> torch.Tens
                "bicubic": Image.Resampling.BICUBIC}
     try:
         with Image.open(file) as image:
+            if image.mode.startswith(("I", "F")):  # Pillow would clip them at 255
+                raise WorkloadError("calibration-broken", f"{file.name} has more than 8 bits a channel",
+                                    where=shown(str(file)), cause=f"its mode is {image.mode}",
+                                    next="convert the images to 8 bits, or give an .npz with the model's own inputs")
             converted = image.convert("L" if how.color == "gray" else "RGB")
             if converted.size != (size[1], size[0]):
                 converted = converted.resize((size[1], size[0]), filters[how.interpolation])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import nn
 from edgekit.errors import WorkloadError
 from edgekit.workload.structure import flatten_outputs
 
-__all__ = ["flatten_graph_module", "input_names_of", "is_flat", "make_positional"]
+__all__ = ["flatten_graph_module", "input_names_of", "input_order", "is_flat", "make_positional"]
 
 
 def is_flat(outputs: Any) -> bool:
@@ -31,6 +31,16 @@ def input_names_of(module: nn.Module, count: int) -> tuple[str, ...]:
                  if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     rest = [f"input_{i}" if count > 1 else "input" for i in range(len(names), count)]
     return (*names[:count], *rest)
+
+
+def input_order(module: nn.Module, inputs: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Names of inputs that are given by name, in the order of ``forward``'s parameters: positions mean those elsewhere.
+
+    As they are given where some of them are no parameters (``**kwargs``).
+    """
+    given = tuple(map(str, inputs))
+    parameters = [] if isinstance(module, torch.fx.GraphModule) else list(inspect.signature(module.forward).parameters)
+    return tuple(p for p in parameters if p in given) if set(given) <= set(parameters) else given
 
 
 def make_positional(module: nn.Module, names: Sequence[str], *, by_name: bool) -> nn.Module:

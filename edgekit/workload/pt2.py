@@ -83,7 +83,8 @@ def workload_from_pt2(file: Path, weights: Path | None) -> Workload:
     module = flatten_graph_module(graph_module)
     if weights is not None:
         load_weights(module, weights)
+    names = tuple(n.name for n in placeholders)
     return Workload(
         name=file.stem, source=file, module=module.eval(), example=inputs,
-        input_names=tuple(n.name for n in placeholders),
-        output_names=output_names([p for p, _ in flatten_outputs(keyed)]), dynamic_batch=dynamic, warnings=notes)
+        input_names=names, output_names=output_names([p for p, _ in flatten_outputs(keyed)], names),
+        dynamic_batch=dynamic, warnings=notes)

@@ -16,7 +16,7 @@ from edgekit.contracts import Inputs, Metric, Predict, Workload
 from edgekit.errors import WorkloadError
 from edgekit.workload.fit import run_once
 from edgekit.workload.origin import line_of, shown
-from edgekit.workload.positional import flatten_graph_module, input_names_of, is_flat, make_positional
+from edgekit.workload.positional import flatten_graph_module, input_names_of, input_order, is_flat, make_positional
 from edgekit.workload.preprocess import check_preprocess
 from edgekit.workload.shapes import dynamic_batch
 from edgekit.workload.structure import as_inputs, flatten_outputs, output_names, rebuild
@@ -28,6 +28,7 @@ __all__ = ["workload_from"]
 
 REQUIRED = ("load", "example_inputs")
 OPTIONAL = ("calibration", "evaluate", "train_data", "loss", "labels", "dynamic_shapes", "preprocess")
+_SINGLE = "the module's floating-point weights were turned into float32, and so are its inputs"
 
 
 def _functions(namespace: ModuleType, source: Path) -> dict[str, Callable[..., Any]]:
@@ -97,7 +98,7 @@ def _module(load: Callable[..., Any], weights: Path | None, warnings: list[str])
     if any(t.device.type != "cpu" for t in tensors):
         module = module.cpu()
     if any(t.dtype in (torch.float16, torch.bfloat16, torch.float64) for t in tensors):
-        warnings.append("the module's floating-point weights were turned into float32")
+        warnings.append(_SINGLE)
         module = module.float()
     trained: nn.Module = module.eval()
     return trained
@@ -132,8 +133,13 @@ def _structured(predict: Predict, names: tuple[str, ...], template: Any) -> Pred
 class _UserIterables:
     """``calibration()`` and ``train_data()`` as the contract has them: tuples of tensors, errors with a line."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
+    def __init__(self, names: tuple[str, ...], single: bool) -> None:
+        """``single``: the weights were turned into float32, and so are inputs."""
+        self.names, self.single = names, single
+
+    def tensors(self, value: Any, what: str, where: str | None) -> Inputs:
+        found = as_inputs(value, self.names, what=what, where=where)
+        return tuple(t.float() if self.single and t.is_floating_point() else t for t in found)
 
     def _items(self, function: Callable[..., Any], what: str) -> Iterator[Any]:
         values = call(function, what=what)
@@ -147,7 +153,7 @@ class _UserIterables:
 
     def inputs(self, function: Callable[..., Any]) -> Iterator[Inputs]:
         for item in self._items(function, "calibration()"):
-            yield as_inputs(item, self.names, what="calibration()", where=line_of(function))
+            yield self.tensors(item, "calibration()", line_of(function))
 
     def batches(self, function: Callable[..., Any]) -> Iterator[tuple[Inputs, Any]]:
         for item in self._items(function, "train_data()"):
@@ -155,7 +161,7 @@ class _UserIterables:
                 raise WorkloadError("workload-bad-inputs", "train_data() yields no (inputs, target) pairs",
                                     where=line_of(function), cause=f"it yields a {type(item).__name__}",
                                     next="yield (inputs, target), inputs like example_inputs()")
-            yield as_inputs(item[0], self.names, what="train_data()", where=line_of(function)), item[1]
+            yield self.tensors(item[0], "train_data()", line_of(function)), item[1]
 
 
 def workload_from(namespace: ModuleType, source: Path, name: str, weights: Path | None) -> Workload:
@@ -167,11 +173,12 @@ def workload_from(namespace: ModuleType, source: Path, name: str, weights: Path 
     raw = call(functions["example_inputs"], what="example_inputs()")
     by_name = isinstance(raw, Mapping)
     count = len(raw) if isinstance(raw, Mapping | tuple | list) else 1
-    names = tuple(map(str, raw)) if by_name else input_names_of(module, count)
+    names = input_order(module, raw) if by_name else input_names_of(module, count)
     if not count:
         raise WorkloadError("workload-bad-inputs", "example_inputs() is empty", where=example_at,
                             cause="an artifact needs at least one input tensor", next="return one call's inputs")
-    example = as_inputs(raw, names, what="example_inputs()", where=example_at)
+    iterables = _UserIterables(names, single=_SINGLE in warnings)
+    example = iterables.tensors(raw, "example_inputs()", example_at)
     outputs = run_once(module, example, names, by_name=by_name, where=example_at)
     leaves = flatten_outputs(outputs)
     if not leaves:
@@ -180,7 +187,6 @@ def workload_from(namespace: ModuleType, source: Path, name: str, weights: Path 
     if by_name or not is_flat(outputs):
         module = make_positional(module, names, by_name=by_name)
     template = outputs
-    iterables = _UserIterables(names)
 
     def optional(function_name: str, convert: Callable[[Callable[..., Any]], Any]) -> Any:
         return convert(functions[function_name]) if function_name in functions else None
@@ -200,7 +206,7 @@ def workload_from(namespace: ModuleType, source: Path, name: str, weights: Path 
 
     return Workload(
         name=name, source=source, module=module, example=example, input_names=names,
-        output_names=output_names([p for p, _ in leaves]),
+        output_names=output_names([p for p, _ in leaves], names),
         dynamic_batch=bool(optional("dynamic_shapes", lambda f: dynamic_batch(
             call(f, what="dynamic_shapes()"), names, line_of(f)))),
         calibration=optional("calibration", lambda f: lambda: iterables.inputs(f)),

@@ -80,11 +80,19 @@ def flatten_outputs(value: Any, path: str = "") -> list[tuple[str, torch.Tensor]
     return [leaf for name, child in children for leaf in flatten_outputs(child, f"{path}_{name}" if path else name)]
 
 
-def output_names(paths: Sequence[str]) -> tuple[str, ...]:
-    """Names for output paths: ``output`` for one without a name, ``output_0`` for positions, keys as they are."""
-    if len(paths) == 1 and (not paths[0] or paths[0].isdigit()):
-        return ("output",)
-    return tuple(f"output_{p}" if p[:1].isdigit() else p or "output" for p in paths)
+def output_names(paths: Sequence[str], inputs: Sequence[str]) -> tuple[str, ...]:
+    """Names for output paths: ``output`` for one without a name, ``output_0`` for positions, keys as they are.
+
+    A name that an input or another output has ends in ``_out``, ``_out2`` ...: artifacts hold each name once.
+    """
+    single = len(paths) == 1 and (not paths[0] or paths[0].isdigit())
+    wanted = ["output"] if single else [f"output_{p}" if p[:1].isdigit() else p or "output" for p in paths]
+    taken, names = set(inputs), []
+    for name in wanted:
+        endings = ("", "_out", *(f"_out{i}" for i in range(2, len(paths) + len(inputs) + 2)))
+        names.append(next(name + e for e in endings if name + e not in taken and (not e or name + e not in wanted)))
+        taken.add(names[-1])
+    return tuple(names)
 
 
 def rebuild(template: Any, leaves: Iterator[torch.Tensor]) -> Any:

@@ -35,3 +35,12 @@ def test_tied_parameters_keep_their_values(tmp_path):
     save_state(tied, tmp_path / "m.safetensors", {})
     restored, _ = restore_state(Tied().eval(), tmp_path / "m.safetensors")
     torch.testing.assert_close(restored(x), tied(x))
+    assert restored.a.weight is restored.b.weight
+
+
+def test_frozen_parameters_stay_frozen(tmp_path):
+    net = _net(4)
+    net[0].requires_grad_(False)
+    save_state(net, tmp_path / "m.safetensors", {})
+    restored, _ = restore_state(_net(8), tmp_path / "m.safetensors")
+    assert [p.requires_grad for p in restored.parameters()] == [p.requires_grad for p in net.parameters()]

@@ -78,7 +78,7 @@ def test_cosine_falls_to_zero_over_all_epochs(sized: bool) -> None:
     assert rates[0] == 0.1
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.001
-    assert (rates[1] < 0.1) is sized
+    assert rates[1] < 0.1, "from the first epoch on"
 
 
 def test_max_batches_after_step_and_single_tensor_inputs() -> None:

@@ -90,10 +90,20 @@ def test_npz(two_inputs, tmp_path):
     ({"ids": np.zeros((4, 4), np.int32), "mask": np.ones((4, 4), np.float32)}, "calibration-dtype"),
     ({"ids": np.zeros((4, 5), np.int64), "mask": np.ones((4, 4), np.float32)}, "calibration-shape"),
     ({"ids": np.zeros((1, 4), np.int64), "mask": np.ones((1, 4), np.float32)}, "calibration-empty"),
+    ({"ids": np.array([["a"] * 4] * 2), "mask": np.ones((2, 4), np.float32)}, "calibration-broken"),
     ({"ids": np.array([None]), "mask": np.ones((1, 4), np.float32)}, "calibration-broken")])
 def test_npz_that_does_not_fit(two_inputs, tmp_path, arrays, code):
     np.savez(tmp_path / "c.npz", **arrays)
     fails(two_inputs, code, tmp_path / "c.npz")
+
+
+def test_npz_from_a_big_endian_machine_and_what_is_none(two_inputs, tmp_path):
+    np.savez(tmp_path / "c.npz", ids=np.arange(8, dtype=">i8").reshape(2, 4), mask=np.ones((2, 4), ">f4"))
+    (sample,) = calibration_inputs(Samples(two_inputs, tmp_path / "c.npz"), 1)
+    assert sample[0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.zeros(4))
+    fails(two_inputs, "calibration-broken", tmp_path / "array.npz")
 
 
 @pytest.mark.parametrize(("name", "code"), [("none.npz", "calibration-missing"), ("bad.npz", "calibration-broken"),
@@ -129,21 +139,38 @@ def test_a_folder_of_images(write, tmp_path):
     samples = calibration_inputs(Samples(workload, folder), 3)
     assert len(samples) == 3
     assert samples[0][0].shape == (1, 3, 8, 8)
-    for i, (sample,) in enumerate(samples):
-        expected = [10 * i / 255, (100 / 255 - 0.5) / 0.5, (200 / 255 - 0.5) / 2]
-        assert sample[0, :, 0, 0].tolist() == pytest.approx(expected, abs=1e-6)
+    found = sorted(sample[0, :, 0, 0].tolist() for sample, in samples)
+    for i, pixel in enumerate(found):
+        assert pixel == pytest.approx([10 * i / 255, (100 / 255 - 0.5) / 0.5, (200 / 255 - 0.5) / 2], abs=1e-6)
+
+
+def test_the_first_images_of_a_tree_are_of_many_classes(write, tmp_path):
+    folder, workload = pictures(write, tmp_path, "{'scale': 1.0}")
+    for i in range(40):
+        (folder / f"class{i // 10}").mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), (i // 10, 0, 0)).save(folder / f"class{i // 10}" / f"{i}.png")
+    first = [calibration_inputs(Samples(workload, folder), n) for n in (10, 20)]
+    classes = {int(sample[0, 0, 0, 0]) for sample, in first[0]}
+    assert len(classes) >= 3
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(first[0], first[1], strict=False))
+
+
+def test_sixteen_bit_images_are_not_clipped(write, tmp_path):
+    folder, workload = pictures(write, tmp_path, "{}")
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(folder / "deep.png")
+    assert "more than 8 bits" in fails(workload, "calibration-broken", folder).message
 
 
 @pytest.mark.parametrize(("how", "shape", "first"), [
-    ("{'color': 'bgr', 'scale': 1.0}", (1, 3, 8, 8), [200, 100, 0]),
-    ("{'layout': 'nhwc', 'scale': 1.0}", (1, 8, 8, 3), [0, 100, 200]),
-    ("{'color': 'gray', 'scale': 1.0, 'interpolation': 'nearest'}", (1, 1, 12, 16), [82])])
+    ("{'color': 'bgr', 'scale': 1.0}", (1, 3, 8, 8), [200, 100, 10]),
+    ("{'layout': 'nhwc', 'scale': 1.0}", (1, 8, 8, 3), [10, 100, 200]),
+    ("{'color': 'gray', 'scale': 1.0, 'interpolation': 'nearest'}", (1, 1, 12, 16), [83])])
 def test_orders_of_channels_and_axes(write, tmp_path, how, shape, first):
     folder, workload = pictures(write, tmp_path, how, shape)
     sample = calibration_inputs(Samples(workload, folder), 1)[0][0]
     assert sample.shape == shape
     pixel = sample[0, :, 0, 0] if shape[1] in (1, 3) else sample[0, 0, 0]
-    assert pixel.tolist() == pytest.approx(first, abs=1)
+    assert pixel.tolist() == pytest.approx(first, abs=10)  # red is 0, 10 or 20
 
 
 def test_images_need_preprocess(write, tmp_path):

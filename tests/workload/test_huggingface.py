@@ -87,6 +87,19 @@ def test_folders_that_are_not_loaded(bert, tmp_path):
     (bert / "gone").rename(bert / "model.safetensors")
     (bert / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "evil.py--X"}}))
     fails(bert, "workload-remote-code")
+    (bert / "config.json").write_text(json.dumps(config))
+    for name in ("tokenizer_config.json", "processor_config.json"):
+        (bert / name).write_text(json.dumps({"auto_map": {"AutoTokenizer": ["evil.Tokenizer", None]}}))
+        assert name in fails(bert, "workload-remote-code").where
+        (bert / name).unlink()
+    (bert / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "NoSuchTokenizer"}))
+    assert "tokenizer" in fails(bert, "workload-broken-file").next
+    (bert / "tokenizer_config.json").unlink()
+    weights = (bert / "model.safetensors").read_bytes()
+    for damaged in (b"version https://git-lfs.github.com/spec/v1", weights[:1000]):
+        (bert / "model.safetensors").write_bytes(damaged)
+        fails(bert, "workload-broken-file")
+    (bert / "model.safetensors").write_bytes(weights)
     for text in ("{", "{}", '{"model_type": "no-such-model"}'):
         (bert / "config.json").write_text(text)
         fails(bert, "workload-broken-file")

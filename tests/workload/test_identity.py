@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ from edgekit.contracts import Workload
 from edgekit.workload.identity import identity
 from edgekit.workload.load import load_workload
 
-SAME = ("module", "example", "state", "file workload model")
+SAME = ("module", "example", "state", "outputs", "file workload model")
 
 
 def facts(write, more: str = "", **kwargs) -> dict[str, str]:
@@ -91,7 +93,31 @@ def test_what_forward_reads_counts_though_the_file_is_the_same(write, monkeypatc
     assert identity(scaled(write, *READ_BY_FORWARD[kind])) == before
     monkeypatch.setenv("K", "2")
     after = identity(scaled(write, *READ_BY_FORWARD[kind]))
-    assert {k for k in before if before[k] != after[k]} == {"state"}
+    assert {k for k in before if before[k] != after[k]} == {"state", "outputs"}
+
+
+HIDDEN = {
+    "a cached function": "@functools.lru_cache\ndef scale():\n    return TABLE",
+    "a callable object": "class Scale:\n    def __call__(self):\n        return TABLE\nscale = Scale()",
+    "a dict of functions": "WAYS = {'a': lambda: TABLE}\ndef scale():\n    return WAYS['a']()",
+    "a file": "def scale():\n    return np.load(os.environ['FILE'])[0]",
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_what_no_name_leads_to_shows_in_the_outputs(write, monkeypatch, tmp_path, kind):
+    def found() -> dict[str, str] | None:
+        np.save(tmp_path / "file.npy", np.array([float(os.environ["K"])]))
+        body = f"import functools\nTABLE = np.array(K())\nFILE = os.environ['FILE']\n{HIDDEN[kind]}"
+        return identity(scaled(write, body.replace("os.environ['FILE'])[0]", "FILE)[0]"), "float(scale())"))
+    monkeypatch.setenv("FILE", str(tmp_path / "file.npy"))
+    monkeypatch.setenv("K", "1")
+    before, again = found(), found()
+    assert before is not None
+    assert before == again
+    monkeypatch.setenv("K", "2")
+    after = found()
+    assert before["outputs"] != after["outputs"]
 
 
 @pytest.mark.parametrize(("body", "expression", "named"), [

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from edgekit.errors import WorkloadError
+from edgekit.verify.predictor import float_predictor
 from edgekit.workload.load import load_workload
 
 
@@ -89,7 +90,7 @@ STRUCTURES = {
     "dict inputs, dict outputs": (
         "def forward(self, ids, mask=None): return {'sum': ids.float() * mask, 'both': (mask, ids)}",
         "{'mask': torch.ones(1, 4), 'ids': torch.arange(4)[None]}",
-        ("mask", "ids"), ("sum", "both_0", "both_1")),
+        ("ids", "mask"), ("sum", "both_0", "both_1")),
     "two inputs, tuple outputs": (
         "def forward(self, a, b): return a + b, a * b",
         "(torch.ones(1, 2), torch.ones(1, 2))", ("a", "b"), ("output_0", "output_1")),
@@ -100,6 +101,9 @@ STRUCTURES = {
         ("input_0", "input_1"), ("output",)),
     "single-key dict": ("def forward(self, a): return {'logits': a}", "torch.ones(1, 2)", ("a",), ("logits",)),
     "None left out": ("def forward(self, a): return {'x': a, 'y': None}", "torch.ones(1, 2)", ("a",), ("x",)),
+    "names that **kwargs take": (
+        "def forward(self, a, **more): return a + more['b']", "{'b': torch.ones(1), 'a': torch.ones(1)}", ("b", "a"),
+        ("output",)),
 }
 
 
@@ -321,3 +325,61 @@ def test_a_module_that_is_not_inside_another(tmp_path, monkeypatch, ref, near):
     (tmp_path / "pkg_of_net").mkdir()
     (tmp_path / "pkg_of_net" / "net.py").touch()
     assert fails(ref, "workload-not-found").next.endswith(f"did you mean {near}")
+
+
+def test_inputs_by_name_stand_in_the_order_of_forward(write):
+    workload = load_workload(str(write("""
+        class Two(nn.Module):
+            def forward(self, ids, mask):
+                return ids * mask - mask
+        def load():
+            return Two()
+        def example_inputs():
+            return {"mask": torch.ones(1, 2), "ids": torch.zeros(1, 2)}
+        def calibration():
+            yield torch.full((1, 2), 1.0), torch.full((1, 2), 7.0)
+        METRIC = {"name": "sum", "unit": "", "higher_is_better": True}
+        def evaluate(predict):
+            return float(predict(torch.full((1, 2), 1.0), torch.full((1, 2), 7.0)).sum())
+        """, basic=False)))
+    assert workload.input_names == ("ids", "mask")
+    (sample,) = workload.calibration()
+    assert [float(t[0, 0]) for t in sample] == [1.0, 7.0]
+    assert workload.evaluate(float_predictor(workload.module, workload.example, workload.input_names)) == 0.0
+
+
+@pytest.mark.parametrize(("returned", "names"), [
+    ("{'x': x * 2}", ("x_out",)),
+    ("{'a': {'b': x}, 'a_b': x + 1}", ("a_b", "a_b_out")),
+    ("{'x_out': x, 'x': x + 1}", ("x_out", "x_out2")),
+])
+def test_names_of_outputs_are_nobody_elses(write, returned, names):
+    workload = load_workload(str(write(f"""
+        class Same(nn.Module):
+            def forward(self, x):
+                return {returned}
+        def load():
+            return Same()
+        def example_inputs():
+            return torch.ones(1, 2)
+        """, basic=False)))
+    assert workload.output_names == names
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_a_model_in_another_precision_takes_its_own_inputs(write, dtype):
+    workload = load_workload(str(write(f"""
+        def load():
+            return nn.Linear(4, 4).to(torch.{dtype})
+        def example_inputs():
+            return torch.ones(1, 4, dtype=torch.{dtype})
+        def calibration():
+            yield torch.ones(1, 4, dtype=torch.{dtype})
+        METRIC = {{"name": "sum", "unit": "", "higher_is_better": True}}
+        def evaluate(predict):
+            return float(predict(torch.ones(1, 4, dtype=torch.{dtype})).sum())
+        """, basic=False)))
+    assert workload.example[0].dtype == torch.float32
+    assert next(iter(workload.calibration()))[0].dtype == torch.float32
+    assert "float32" in workload.warnings[0]
+    assert workload.evaluate(float_predictor(workload.module, workload.example, workload.input_names)) != 0
