@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit.errors import UsageError
+from edgekit.errors import RecipeError, UsageError
 
 if TYPE_CHECKING:
+    from edgekit.devices.profile import Device
     from edgekit.pipeline.request import ExportRequest
+    from edgekit.recipe.load import LoadedRecipe
     from edgekit.types.graph import OpGraph
     from edgekit.types.report import ExportReport
     from edgekit.types.verification import Verification
@@ -22,18 +24,32 @@ def _request(workload: str, recipe: str | Path, device: str | None, formats: Seq
     from edgekit.devices.catalogue import get_device, known_devices
     from edgekit.formats.registry import get_format
     from edgekit.pipeline.request import ExportRequest
-    from edgekit.recipe.load import load_recipe, processor_unknown
+    from edgekit.recipe.load import load_recipe
     from edgekit.workload.there import check_there
-    loaded = load_recipe(recipe, known_devices=known_devices(), pass_settings=_pass_settings, check_data=True)
+    loaded = load_recipe(recipe, known_devices=known_devices() if device is None else None,
+                         pass_settings=_pass_settings, check_data=True)
     for name in formats:
         get_format(name)
-    if device is not None:
-        found, processor = get_device(device), loaded.recipe.processor
-        if processor not in found.processors:
-            raise processor_unknown(found.id, processor, found.processors, loaded.where("processor"))
+    if (ref := device or loaded.recipe.device) is not None:
+        _check_device(get_device(ref), loaded, formats or loaded.recipe.formats)
     check_there(workload, weights)
     return ExportRequest(workload=workload, recipe=loaded, out=out, device=device, formats=tuple(formats),
                          weights=weights, **limits)
+
+
+def _check_device(device: Device, recipe: LoadedRecipe, formats: Sequence[str]) -> None:
+    """Whether the device has the recipe's processor, and that one runs the formats."""
+    from edgekit.plugins import FORMATS
+    from edgekit.recipe.load import processor_unknown
+    processor = recipe.recipe.processor
+    if processor not in device.processors:
+        raise processor_unknown(device.id, processor, device.processors, recipe.where("processor"))
+    runs = device.processors[processor].formats
+    # What other packages add, profiles do not know.
+    if wrong := [name for name in formats if name in FORMATS.built_in and name not in runs]:
+        raise RecipeError("format-not-on-device", f"formats: {device.id}'s {processor} runs no {', '.join(wrong)}",
+                          where=recipe.where("formats"), cause=f"its profile lists {', '.join(runs) or 'none'}",
+                          next="leave the format away, or take another device or processor")
 
 
 def _pass_settings(name: str) -> Any:

@@ -188,6 +188,10 @@ CODES: dict[str, tuple[str, str]] = {
         "a format's packages are missing",
         "Each format is an extra of edgekit. Install it with the command that the error names, for example "
         "`pip install \"edgekit[onnx]\"`, or leave the format out of the recipe."),
+    "format-not-on-device": (
+        "the device does not run the format",
+        "A profile lists the formats whose runtimes run on each processor. Leave the format out of the recipe's "
+        "`formats`, choose another device or processor, or correct the profile."),
     "format-option": (
         "a format does not know an option",
         "`overrides` in the recipe passes options to one format. The error lists those that it knows."),

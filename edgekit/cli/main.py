@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from edgekit import __version__
-from edgekit.cli.failures import as_error, show
+from edgekit.cli.failures import Interrupted, as_error, show
 from edgekit.cli.output import reserved_stdout
 
 __all__ = ["VERBS", "cli", "main", "run"]
@@ -81,7 +82,12 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> NoReturn:
     """The console script. A polite request to end (SIGTERM) tidies up like an interrupt from the keyboard."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    if status == Interrupted.exit_status:  # all is tidied up; threads still in users' code would hold the end up
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _end_of_options(arguments: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ from edgekit.recipe.schema import Budget
 from edgekit.types.fidelity import Fidelity
 from edgekit.types.report import ArtifactReport, BudgetLine
 
-__all__ = ["budget_lines", "metric_drop"]
+__all__ = ["budget_lines", "compression_drop", "metric_drop"]
 
 # Budgets that need an estimate or a device: reported, never met, until something evaluates them.
 _NOT_YET = {"latency_ms": ("ms", "no latency estimate for this device yet"),
@@ -14,10 +14,20 @@ _NOT_YET = {"latency_ms": ("ms", "no latency estimate for this device yet"),
 
 
 def metric_drop(fidelity: Fidelity) -> float | None:
-    """How much worse the artifact's metric is than the float model's, in the metric's unit (negative: better)."""
-    if fidelity.metric_float is None or fidelity.metric_artifact is None:
+    """How much worse the artifact's metric is than that of the model as it was loaded, in the metric's unit (negative:
+    better)."""
+    return _drop(fidelity, fidelity.metric_artifact)
+
+
+def compression_drop(fidelity: Fidelity) -> float | None:
+    """The part of it that compression alone has cost; None where nothing was compressed."""
+    return _drop(fidelity, fidelity.metric_compressed)
+
+
+def _drop(fidelity: Fidelity, value: float | None) -> float | None:
+    if fidelity.metric_float is None or value is None:
         return None
-    drop = fidelity.metric_float - fidelity.metric_artifact
+    drop = fidelity.metric_float - value
     return drop if fidelity.metric_higher_is_better else -drop
 
 

@@ -174,7 +174,7 @@ class StageCache:
                 meta = {"schema": _SCHEMA, "key": key.parts(), "created": time.time(),
                         "seconds": time.monotonic() - began, "bytes": sum(f.stat().st_size for f in files),
                         "files": {f.relative_to(building / "files").as_posix(): sha256_of(f) for f in files}}
-                (building / "meta.json").write_text(json.dumps(meta, indent=1, sort_keys=True))
+                (building / "meta.json").write_text(json.dumps(meta, indent=1, sort_keys=True), encoding="utf-8")
                 os.replace(building, self.root / "entries" / digest)
             finally:
                 shutil.rmtree(building, ignore_errors=True)
@@ -186,7 +186,7 @@ class StageCache:
         """The entry of that name if it is there; with ``check`` a damaged one is removed, with a word."""
         path = self.root / "entries" / digest
         try:
-            meta = json.loads((path / "meta.json").read_text())
+            meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
             entry = Entry(digest, meta["key"]["stage"], path / "files", meta["key"], meta["bytes"], meta["seconds"],
                           meta["created"], (path / "meta.json").stat().st_mtime)
             sound = not check or _hashes(entry.folder) == meta["files"]

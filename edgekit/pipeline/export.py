@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,11 @@ def _workload_facts(request: ExportRequest, prepared: Prepared) -> dict[str, Any
             "metric": vars(workload.metric) | {"float": prepared.reference.metric} if workload.metric else None}
 
 
+def _relative(data: Path | None, folder: Path) -> str | None:
+    """Calibration data as seen from the output folder, so that both can move together."""
+    return None if data is None else Path(os.path.relpath(data.resolve(), folder.resolve())).as_posix()
+
+
 def export(request: ExportRequest, run: Run) -> ExportReport:
     """Runs the whole line and publishes ``request.out``.
 
@@ -108,15 +114,16 @@ def export(request: ExportRequest, run: Run) -> ExportReport:
         artifacts = [one.report for one in made]
         lines = budget_lines(request.recipe.recipe.budget, request.recipe.recipe.fidelity.min_sqnr_db, artifacts)
         report = ExportReport(
-            workload=_workload_facts(request, prepared), recipe=canonical(request.recipe.recipe),
+            workload=_workload_facts(request, prepared), recipe=canonical(request.resolved),
+            calibration_data=_relative(request.recipe.calibration_data, request.out),
             device=device.model_dump(mode="json") if device else None, passes=prepared.passes,
             artifacts=tuple(artifacts),
             failures=tuple(FormatFailure(format=name, error=error.document()) for name, error in failed),
             stages=tuple(run.records), budget=tuple(lines),
             tools={k: v for name in cells for k, v in get_format(name).tools().items()} | run.tools(),
             warnings=tuple(prepared.workload.warnings), exit_status=_status(lines, failed))
-        (staging.folder / "report.json").write_text(document(report))
-        (staging.folder / "report.html").write_text(render(report))
+        (staging.folder / "report.json").write_text(document(report), encoding="utf-8")
+        (staging.folder / "report.html").write_text(render(report), encoding="utf-8")
         staging.publish(log=run.log, tools=report.tools, recipe=report.recipe,
                         workload_hash=prepared.captured.hash)
     return report

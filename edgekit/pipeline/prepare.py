@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from pydantic import BaseModel
 
-from edgekit.compress.registry import get_pass
-from edgekit.compress.state import restore_state, save_state
 from edgekit.contracts import FloatRule, Inputs, IoSpec, Program, QuantPlan, Workload
+from edgekit.pipeline.compression import compress
 from edgekit.pipeline.request import ExportRequest
 from edgekit.pipeline.run import Run
 from edgekit.pipeline.tasks import save_calibration
 from edgekit.quantize.policy import default_rules
 from edgekit.quantize.rules import resolve_keep_float
 from edgekit.recipe.schema import Quantize
-from edgekit.train.settings import TrainSettings
 from edgekit.types.report import PassReport
 from edgekit.types.scheme import SCHEMES
 from edgekit.verify.fidelity import Reference, float_outputs, float_reference
 from edgekit.workload.calibration import Samples, calibration_count, calibration_inputs, fidelity_inputs
 from edgekit.workload.capture import capture
-from edgekit.workload.describer import Opaque, content_hash
 from edgekit.workload.hashing import calibration_hash, program_hash
 from edgekit.workload.identity import identity
 from edgekit.workload.load import load_workload
@@ -65,42 +58,6 @@ class Prepared:
     calibration_hash: str | None
     reference: Reference
     passes: tuple[PassReport, ...]
-
-
-def _compress(run: Run, workload: Workload, name: str, settings: dict[str, Any]) -> PassReport:
-    """Runs one pass, or takes its result from the cache; ``workload.module`` becomes the compressed module."""
-    compress_pass = get_pass(name)
-    parsed = compress_pass.settings(**settings)
-    compress_pass.requires(workload, parsed)
-    facts = identity(workload)
-    data = None if facts is None else _training_data(workload, parsed)
-    key = None if facts is None or data is None else run.cache_key(
-        f"compress:{name}", facts | {"training data": data}, parsed.model_dump(mode="json"))
-
-    def make(folder: Path) -> None:
-        result = compress_pass.run(workload, parsed)
-        compress_pass.ensures(workload.module, result, parsed)
-        save_state(result.module, folder / "module.safetensors", dict(result.changed))
-
-    with run.stage(f"compress:{name}") as stage:
-        folder = stage.cached(key, make)
-        workload.module, changed = restore_state(workload.module, folder / "module.safetensors")
-    return PassReport(name=name, settings=parsed.model_dump(mode="json"), changed=changed)
-
-
-def _training_data(workload: Workload, settings: BaseModel) -> str | None:
-    """Hash of an epoch of what a pass trains on, as it would be drawn: files that ``train_data()`` reads are in no
-    other hash. None, with a warning, where a batch holds something that cannot be hashed."""
-    train: TrainSettings | None = getattr(settings, "train", None)
-    if workload.train_data is None or train is None:
-        return ""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(train.seed)
-        try:
-            return content_hash(itertools.islice(workload.train_data(), train.max_batches))
-        except Opaque as error:
-            workload.warnings.append(f"the compressed model is not kept for later runs: train_data() yields a {error}")
-            return None
 
 
 def _capture(run: Run, request: ExportRequest, workload: Workload) -> Captured:
@@ -148,7 +105,8 @@ def _calibrate(run: Run, request: ExportRequest, samples: Samples) -> tuple[Inpu
         return calibration_inputs(samples, count, fewer=not scheme.needs_calibration)
 
 
-def _reference(run: Run, request: ExportRequest, samples: Samples, captured: Captured, skip: int) -> Reference:
+def _reference(run: Run, request: ExportRequest, samples: Samples, captured: Captured, skip: int,
+               uncompressed: float | None) -> Reference:
     """The float model's side. Its outputs come from the cache; its metric is the user's code, and runs each time."""
 
     workload = samples.workload
@@ -165,7 +123,7 @@ def _reference(run: Run, request: ExportRequest, samples: Samples, captured: Cap
         for index in range(len(inputs)):
             with np.load(folder / f"{index}.npz", allow_pickle=False) as stored:
                 known.append(tuple(stored[name] for name in stored.files))
-        return float_reference(workload, inputs, source, tuple(known))
+        return float_reference(workload, inputs, source, tuple(known), uncompressed)
 
 
 def prepare(run: Run, request: ExportRequest) -> Prepared:
@@ -173,14 +131,14 @@ def prepare(run: Run, request: ExportRequest) -> Prepared:
     recipe = request.recipe.recipe
     with run.stage("load"):
         workload = load_workload(request.workload, request.weights)
-    passes = tuple(_compress(run, workload, p.name, dict(p.settings)) for p in recipe.compress)
+    passes, uncompressed = compress(run, workload, [(p.name, dict(p.settings)) for p in recipe.compress])
     samples = Samples(workload, request.recipe.calibration_data)
     calibration = _calibrate(run, request, samples)
     captured = _capture(run, request, workload)
     plan = QuantPlan(
         scheme=request.scheme, observer=recipe.quantize.observer, calibration=calibration,
         keep_float=_rules(run, captured, recipe.quantize), io=IoSpec(recipe.io.dtype, recipe.io.layout))
-    reference = _reference(run, request, samples, captured, len(calibration))
+    reference = _reference(run, request, samples, captured, len(calibration), uncompressed)
     saved = save_calibration(calibration, run.work / "calibration.pt") if calibration else None
     return Prepared(workload, captured, plan, saved, calibration_hash(calibration) if calibration else None,
                     reference, passes)

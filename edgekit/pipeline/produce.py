@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import torch
 from edgekit.contracts import FloatRule, QuantPlan, Session
 from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.registry import get_format
-from edgekit.pipeline.budget import metric_drop
+from edgekit.pipeline.budget import compression_drop, metric_drop
 from edgekit.pipeline.correction import Correction
 from edgekit.pipeline.isolation import run_isolated
 from edgekit.pipeline.prepare import Prepared
@@ -98,13 +99,13 @@ def _export(run: Run, request: ExportRequest, prepared: Prepared, name: str, pla
                 child=run.converters.take(name, request.limits))
             stage.peak(outcome.peak_rss_bytes)
             artifact, graph = outcome.value
-            (folder / "artifact.json").write_text(artifact.model_dump_json())
-            (folder / "graph.json").write_text(graph.model_dump_json())
+            (folder / "artifact.json").write_text(artifact.model_dump_json(), encoding="utf-8")
+            (folder / "graph.json").write_text(graph.model_dump_json(), encoding="utf-8")
 
         folder = stage.cached(key, make)
     path = folder / f"model{fmt.suffix}"
-    return (path, Artifact.model_validate_json((folder / "artifact.json").read_text()),
-            OpGraph.model_validate_json((folder / "graph.json").read_text()))
+    return (path, Artifact.model_validate_json((folder / "artifact.json").read_text(encoding="utf-8")),
+            OpGraph.model_validate_json((folder / "graph.json").read_text(encoding="utf-8")))
 
 
 def _verify(run: Run, prepared: Prepared, name: str, path: Path, artifact: Artifact
@@ -146,8 +147,15 @@ def _low(request: ExportRequest, fidelity: Fidelity) -> bool:
     recipe = request.recipe.recipe
     if fidelity.sqnr_db is not None and fidelity.sqnr_db < recipe.fidelity.min_sqnr_db:
         return True
-    drop, limit = metric_drop(fidelity), recipe.budget.metric_drop
-    return drop is not None and limit is not None and drop > limit + 1e-9
+    return _missed(recipe.budget.metric_drop, fidelity)
+
+
+def _missed(limit: float | None, fidelity: Fidelity) -> bool:
+    """Whether quantisation misses the metric's budget: wider operators do not bring back what compression lost."""
+    drop, lost = metric_drop(fidelity), compression_drop(fidelity)
+    if drop is None or limit is None or (lost is not None and lost > limit + 1e-9):
+        return False
+    return drop > limit + 1e-9
 
 
 def _options(request: ExportRequest, name: str) -> dict[str, object]:
@@ -184,7 +192,7 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
         except ConversionError as error:  # the artifact at hand stands
             notes.append(f"keeping more operators float failed: {error.message}")
             continue
-        if _better(again[0], fidelity):
+        if _rank(request, again[0]) > _rank(request, fidelity):
             (path, artifact, graph), (fidelity, vectors), plan = attempt, again, wider
     problems = prove(graph, artifact, plan, cell)
     if problems:
@@ -197,8 +205,9 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
     return Produced(path, ArtifactReport(artifact=described, fidelity=fidelity, float_rules=float_rules), vectors)
 
 
-def _better(new: Fidelity, old: Fidelity) -> bool:
-    if new.sqnr_db is None or old.sqnr_db is None:
-        return new.sqnr_db is None
-    return new.sqnr_db > old.sqnr_db
+def _rank(request: ExportRequest, fidelity: Fidelity) -> tuple[bool, float, float]:
+    """What attempts are compared by: nothing missed, then the metric while its budget is missed, then SQNR."""
+    low = _low(request, fidelity)
+    drop = metric_drop(fidelity) if _missed(request.recipe.recipe.budget.metric_drop, fidelity) else None
+    return not low, -(drop or 0.0), math.inf if fidelity.sqnr_db is None else fidelity.sqnr_db
 

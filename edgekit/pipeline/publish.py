@@ -23,7 +23,7 @@ SCHEMA = "edgekit/manifest/1"
 def is_edgekit_output(folder: Path) -> bool:
     """Whether the folder has a manifest of ours."""
     try:
-        document = json.loads((folder / MANIFEST).read_text())
+        document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(document, dict) and str(document.get("schema", "")).startswith("edgekit/manifest/")
@@ -54,7 +54,7 @@ def check_replaceable(out: Path) -> None:
 
 def _refuse_strangers(out: Path) -> None:
     """Raises UsageError where an output of ours holds files that its manifest does not name."""
-    known = {MANIFEST, *json.loads((out / MANIFEST).read_text()).get("files", {})}
+    known = {MANIFEST, *json.loads((out / MANIFEST).read_text(encoding="utf-8")).get("files", {})}
     strangers = sorted({file.relative_to(out).as_posix() for file in files_under(out)} - known)
     if strangers:
         raise UsageError(
@@ -97,7 +97,7 @@ class Staging:
                      for file in files_under(self.folder)}
             manifest = {"schema": SCHEMA, "workload_hash": workload_hash, "recipe": dict(recipe),
                         "tools": dict(sorted(tools.items())), "files": files}
-            (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+            (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
             check_replaceable(self.out)  # someone may have put something there meanwhile
             _swap(self.folder, self.out)
             self._published = True

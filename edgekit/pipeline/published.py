@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgekit.contracts import FloatRule
 from edgekit.errors import UsageError
@@ -16,13 +17,19 @@ __all__ = ["Published", "published"]
 
 @dataclass(frozen=True)
 class Published:
-    """How an artifact was quantised, and the fidelity floor in dB that it was held to. ``samples`` calibrated it."""
+    """How an artifact was made, and the fidelity floor in dB that it was held to.
+
+    ``passes`` compressed its model (names and settings). ``samples`` inputs calibrated it: the workload's own, or those
+    of the file or folder ``data``.
+    """
 
     scheme: Scheme
     observer: str
     samples: int
     keep_float: tuple[FloatRule, ...]
     floor_db: float
+    passes: tuple[tuple[str, dict[str, Any]], ...]
+    data: Path | None
 
 
 def published(artifact: Path) -> Published | None:
@@ -42,7 +49,9 @@ def published(artifact: Path) -> Published | None:
         quantize = stored["recipe"]["quantize"]
         return Published(SCHEMES[quantize["scheme"]], quantize["observer"], int(quantize["calibration"]["samples"]),
                          tuple(FloatRule(**rule) for rule in entry["float_rules"]),
-                         float(stored["recipe"]["fidelity"]["min_sqnr_db"]))
+                         float(stored["recipe"]["fidelity"]["min_sqnr_db"]),
+                         tuple((p["name"], dict(p["settings"])) for p in stored["passes"]),
+                         report.parent / data if (data := stored["calibration_data"]) else None)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError("report-malformed", f"{report} is not edgekit's report", cause=str(error),
                          next="give --min-sqnr-db, or move the artifact elsewhere") from error

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.devices.catalogue import find_device
 from edgekit.errors import RecipeError
 from edgekit.formats.schemes import support
 from edgekit.pipeline.isolation import Limits
 from edgekit.recipe.load import LoadedRecipe
+from edgekit.recipe.schema import Recipe
 from edgekit.types.scheme import SCHEMES, Scheme, SchemeSupport
 
 __all__ = ["ExportRequest", "check_support", "plan_document"]
@@ -46,6 +48,12 @@ class ExportRequest:
         return SCHEMES[self.recipe.recipe.quantize.scheme]
 
     @property
+    def resolved(self) -> Recipe:
+        """The recipe with the formats and the device that were given in place of its own."""
+        device = find_device(self.device_id).stem if self.device_id else None
+        return self.recipe.recipe.model_copy(update={"formats": self.format_names, "device": device})
+
+    @property
     def device_id(self) -> str | None:
         return self.device or self.recipe.recipe.device
 
@@ -72,10 +80,10 @@ def check_support(request: ExportRequest) -> dict[str, SchemeSupport]:
 
 def plan_document(request: ExportRequest) -> dict[str, Any]:
     """The resolved plan that ``--dry-run`` prints: nothing is loaded, nothing is written."""
-    cells, recipe = check_support(request), request.recipe.recipe
+    cells, recipe = check_support(request), request.resolved
     stages = ["load", *(f"compress:{p.name}" for p in recipe.compress)]
     stages += ["calibrate"] if request.scheme.needs_calibration or request.scheme.corrects_biases else []
-    stages += ["capture", "plan", "reference"]
+    stages += ["capture", "plan", "reference", *(["correct"] if request.scheme.corrects_biases else [])]
     stages += [*(f"{step}:{name}" for name in cells for step in ("export", "verify")), "publish"]
     return {
         "workload": request.workload, "recipe": recipe.model_dump(mode="json"), "recipe_path": str(request.recipe.path),

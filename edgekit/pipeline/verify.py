@@ -9,10 +9,12 @@ import numpy as np
 
 from edgekit.contracts import Inputs, QuantPlan, Session, Workload
 from edgekit.errors import ConversionError, EdgekitError, UsageError
+from edgekit.pipeline.compression import compress
 from edgekit.pipeline.isolation import Limits, run_isolated
 from edgekit.pipeline.noise import new_log
 from edgekit.pipeline.published import Published, published
 from edgekit.pipeline.remote_session import RemoteSession
+from edgekit.pipeline.run import Run
 from edgekit.quantize import simulate
 from edgekit.types.fidelity import Fidelity
 from edgekit.types.verification import LayerError, Verification
@@ -73,6 +75,14 @@ def _fidelity(workload: Workload, session: Session, floats: Reference, path: Pat
                          where=str(path), cause=error.message, next=advice) from error
 
 
+def _compressed(workload: Workload, beside: Published | None) -> float | None:
+    """Compresses the module as that of the artifact was, from the cache where it can; the metric before, if it was."""
+    if beside is None or not beside.passes:
+        return None
+    with Run.start(jobs=1) as run:
+        return compress(run, workload, beside.passes)[1]
+
+
 def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights: Path | None, inputs: int,
                     layers: bool, reference: str | None, floor_db: float | None) -> Verification:
     """See :func:`edgekit.api.verify`."""
@@ -80,13 +90,19 @@ def verify_artifact(format_name: str, path: Path, workload_ref: str, *, weights:
     if floor_db is None and beside is not None:
         floor_db = beside.floor_db
     workload = load_workload(workload_ref, weights)
-    samples = Samples(workload)
+    uncompressed = _compressed(workload, beside)
+    data = beside.data if beside else None
+    if data is not None and not data.exists():
+        raise UsageError("calibration-missing", f"the calibration data of {path.name} is not there", where=str(data),
+                         cause="the report beside the artifact names it: comparing on other inputs would tell "
+                               "something else", next="put it back there, or move the artifact away from its report")
+    samples = Samples(workload, data)
     # The same inputs as at export: those that it was calibrated with would flatter it.
     chosen, text = fidelity_inputs(samples, inputs, calibration_count(beside.scheme, beside.samples) if beside else 0)
     found: tuple[LayerError, ...] | None = None
     owner: str | None = None
     log = new_log()
-    floats = float_reference(workload, chosen, text)
+    floats = float_reference(workload, chosen, text, uncompressed=uncompressed)
     with RemoteSession(format_name, path, log=log) as session:
         fidelity = _fidelity(workload, session, floats, path)
         arrays = [to_artifact(v.numpy(), s) for v, s in zip(chosen[0], session.inputs, strict=True)]

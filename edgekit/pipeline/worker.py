@@ -37,7 +37,7 @@ def die_with(parent: int) -> None:
 def peak_rss_bytes() -> int:
     """Peak resident memory of this process. ``ru_maxrss`` would also count the parent before exec, so it comes last."""
     try:
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     except OSError:

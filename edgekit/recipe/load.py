@@ -56,7 +56,8 @@ def load_recipe(ref: str | Path, *, known_devices: Mapping[str, Collection[str]]
 
     Args:
         ref: a path, or the name of a shipped recipe.
-        known_devices: device ids, or ids with their processors' names; a recipe's device must be one of them.
+        known_devices: device ids, or ids with their processors' names; a recipe's device must be one of them. None
+            where another device takes the place of the recipe's.
         check_scheme: says why a format cannot do a scheme.
         pass_settings: gives the model that a compression pass's settings are validated with.
         check_data: whether the calibration data that the recipe names must be there.
@@ -126,6 +127,9 @@ def json_schema() -> dict[str, Any]:
 def _device_problems(source: YamlSource, known: Mapping[str, Collection[str]] | Collection[str]) -> list[EdgekitError]:
     data = source.data or {}
     device, processor = data.get("device"), data.get("processor", "cpu")
+    if device is None and processor in ("gpu", "npu"):
+        return [RecipeError("value-wrong", f"processor: {processor} is a processor of a device",
+                            where=source.where(("processor",)), next="name the device too, or leave processor away")]
     if not isinstance(device, str):
         return []
     if device not in known:

@@ -199,13 +199,6 @@ class Recipe(_Part):
             return given
         return FIDELITY_DEFAULTS[quantize.scheme]._asdict() | given
 
-    @field_validator("processor")
-    @classmethod
-    def _of_a_device(cls, processor: str, info: ValidationInfo) -> str:
-        if processor != "cpu" and info.data.get("device", "") is None:
-            raise ValueError("is a processor of a device: name the device too, or leave processor away")
-        return processor
-
     @field_validator("formats")
     @classmethod
     def _each_once(cls, formats: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ def print_verification(result: Verification, console: Console) -> None:
     if f.top1_agreement is not None:
         console.print(Text(f"  top-1 agreement {100 * f.top1_agreement:.1f} %"))
     if f.metric_artifact is not None:
-        console.print(Text(f"  {f.metric_name}: float {f.metric_float:.4g}, artifact {f.metric_artifact:.4g} "
-                           f"{f.metric_unit}"))
+        between = "" if f.metric_compressed is None else f"compressed {f.metric_compressed:.4g}, "
+        console.print(Text(f"  {f.metric_name}: float {f.metric_float:.4g}, {between}artifact "
+                           f"{f.metric_artifact:.4g} {f.metric_unit}"))
     if result.reference_max_abs is not None:
         console.print(Text(f"  {result.reference} with reference kernels differs by at most "
                            f"{result.reference_max_abs:.4g}"))

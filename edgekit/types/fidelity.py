@@ -14,7 +14,8 @@ class Fidelity(Data):
     """Measured over ``inputs`` inputs. ``sqnr_db`` is 10 log10(signal power / error power) over all of them.
 
     ``sqnr_db`` is None where the error is exactly zero (the ratio is infinite). ``top1_agreement`` is 0 to 1 and only
-    there for classifiers; metrics are in the workload's own unit.
+    there for classifiers; metrics are in the workload's own unit. ``metric_float`` is that of the model as it was
+    loaded, ``metric_compressed`` that of the float model after the recipe's compression passes, if there are any.
     """
 
     inputs: int
@@ -24,6 +25,7 @@ class Fidelity(Data):
     max_abs: float
     top1_agreement: float | None = None
     metric_float: float | None = None
+    metric_compressed: float | None = None
     metric_artifact: float | None = None
     metric_name: str | None = None
     metric_unit: str | None = None

@@ -67,11 +67,15 @@ class FormatFailure(Data):
 
 
 class ExportReport(Data):
-    """Document ``edgekit/export-report/1``; ``exit_status`` is what the command ended with."""
+    """Document ``edgekit/export-report/1``; ``exit_status`` is what the command ended with.
+
+    ``calibration_data`` is the recipe's file or folder of calibration inputs, relative to the folder of the report.
+    """
 
     schema_: str = Field(default="edgekit/export-report/1", alias="schema")
     workload: dict[str, Any]
     recipe: dict[str, Any]
+    calibration_data: str | None = None
     device: dict[str, Any] | None
     passes: tuple[PassReport, ...] = ()
     artifacts: tuple[ArtifactReport, ...]

@@ -70,6 +70,6 @@ def compare(reference: Sequence[Sequence[np.ndarray]], value: Sequence[Sequence[
         max_abs = max(max_abs, float(largest))
     agreement = None
     if classifier:
-        same = [np.array_equal(r[0].argmax(-1), v[0].argmax(-1)) for r, v in zip(reference, value, strict=True)]
-        agreement = sum(same) / len(same)
+        same = [r[0].argmax(-1) == v[0].argmax(-1) for r, v in zip(reference, value, strict=True)]
+        agreement = float(np.concatenate(same).mean())
     return Distance(worst, cosine, max_abs, agreement)

@@ -17,17 +17,21 @@ from edgekit.types.fidelity import Fidelity
 from edgekit.verify.compare import compare
 from edgekit.verify.predictor import float_predictor, predictor
 
-__all__ = ["Reference", "float_outputs", "float_reference", "measure_fidelity"]
+__all__ = ["Reference", "float_metric", "float_outputs", "float_reference", "measure_fidelity"]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The float model's side: inputs, its outputs for each, where the inputs came from, and its metric."""
+    """The float model's side: inputs, its outputs for each, where the inputs came from, and its metric.
+
+    After compression the outputs are those of the compressed model; ``metric`` is that of the model as it was loaded.
+    """
 
     inputs: tuple[Inputs, ...]
     outputs: tuple[tuple[np.ndarray, ...], ...]
     source: str
     metric: float | None
+    metric_compressed: float | None = None
 
 
 def _outputs(predict: Predict, inputs: Sequence[Inputs]) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -36,6 +40,11 @@ def _outputs(predict: Predict, inputs: Sequence[Inputs]) -> tuple[tuple[np.ndarr
         out = predict(*one)
         results.append(tuple(np.asarray(o.detach()) for o in ([out] if isinstance(out, torch.Tensor) else out)))
     return tuple(results)
+
+
+def float_metric(workload: Workload) -> float | None:
+    """The workload's metric of its float model; None without ``evaluate()``. Raises WorkloadError for NaN."""
+    return _metric(workload, float_predictor(workload.module, workload.example, workload.input_names))
 
 
 def _metric(workload: Workload, predict: Predict) -> float | None:
@@ -60,14 +69,18 @@ def float_outputs(workload: Workload, inputs: Sequence[Inputs], source: str) -> 
 
 
 def float_reference(workload: Workload, inputs: Sequence[Inputs], source: str,
-                    outputs: tuple[tuple[np.ndarray, ...], ...] | None = None) -> Reference:
+                    outputs: tuple[tuple[np.ndarray, ...], ...] | None = None,
+                    uncompressed: float | None = None) -> Reference:
     """Outputs and metric of the float model. ``outputs``: those for ``inputs``, where an earlier run kept them.
 
-    Raises WorkloadError where an output or the metric is not finite.
+    ``uncompressed``: the metric before ``workload.module`` was compressed, where it was. Raises WorkloadError where an
+    output or the metric is not finite.
     """
-    predict = float_predictor(workload.module, workload.example, workload.input_names)
     known = float_outputs(workload, inputs, source) if outputs is None else outputs
-    return Reference(tuple(inputs), known, source, _metric(workload, predict))
+    metric = float_metric(workload)
+    if uncompressed is None:
+        return Reference(tuple(inputs), known, source, metric)
+    return Reference(tuple(inputs), known, source, uncompressed, metric)
 
 
 def is_classifier(workload: Workload, output: np.ndarray) -> bool:
@@ -104,6 +117,7 @@ def measure_fidelity(workload: Workload, session: Session, reference: Reference,
     info = workload.metric
     return Fidelity(inputs=len(outputs), input_source=reference.source, sqnr_db=distance.sqnr_db,
                     cosine=distance.cosine, max_abs=distance.max_abs, top1_agreement=distance.top1_agreement,
-                    metric_float=reference.metric, metric_artifact=metric,
+                    metric_float=reference.metric, metric_compressed=reference.metric_compressed,
+                    metric_artifact=metric,
                     metric_name=info.name if info else None, metric_unit=info.unit if info else None,
                     metric_higher_is_better=info.higher_is_better if info else None)

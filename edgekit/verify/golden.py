@@ -61,7 +61,7 @@ def write_golden(folder: Path, artifact: Artifact, vectors: Sequence[Vector], sq
     """
     folder.mkdir(parents=True, exist_ok=True)
     index = folder / "golden.json"
-    document: dict[str, Any] = json.loads(index.read_text()) if index.exists() else {
+    document: dict[str, Any] = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {
         "schema": "edgekit/golden/1", "byte_order": "little", "formats": {}}
     entries, name = [], artifact.format
     for i, vector in enumerate(vectors):
@@ -71,7 +71,7 @@ def write_golden(folder: Path, artifact: Artifact, vectors: Sequence[Vector], sq
             entry["tolerance"] = _tolerance(value, spec, artifact.scheme != "fp32")
         entries.append({"inputs": ins, "outputs": outs})
     document["formats"][name] = {"file": Path(artifact.path).name, "sqnr_db": sqnr_db, "vectors": entries}
-    index.write_text(json.dumps(document, indent=1) + "\n")
+    index.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def _tensors(folder: Path, stem: str, values: Sequence[np.ndarray],

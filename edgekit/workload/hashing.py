@@ -42,7 +42,9 @@ def _graph_text(graph: torch.fx.Graph) -> str:
 def program_hash(program: Program) -> str:
     """sha256 over the graph, all weights and constants, and the example inputs' shapes and dtypes, in hex."""
     digest = hashlib.sha256()
-    digest.update(_graph_text(program.exported.graph).encode())
+    for name, module in program.exported.graph_module.named_modules():  # branches of torch.cond are graphs too
+        if isinstance(module, torch.fx.GraphModule):
+            digest.update(f"{name}\n{_graph_text(module.graph)}\n".encode())
     _add_tensors(digest, program.exported.state_dict)
     _add_tensors(digest, program.exported.constants)
     digest.update(repr([(list(t.shape), str(t.dtype)) for t in program.example]).encode())

@@ -15,6 +15,7 @@ from edgekit.contracts import Inputs
 from edgekit.workload.branches import merge_branches
 from edgekit.workload.constants import fold_constants
 from edgekit.workload.fold import batch_norm_as_convolution, fold_batch_norm
+from edgekit.workload.products import products_as_linear
 from edgekit.workload.reparameterize import reparameterize
 from edgekit.workload.rewrites import (
     drop_assertions,
@@ -24,6 +25,7 @@ from edgekit.workload.rewrites import (
     softmax_in_two_dimensions,
 )
 from edgekit.workload.tensors import drop_unused
+from edgekit.workload.windows import clipped_windows, counted_padding
 
 __all__ = ["REWRITES", "normalize_graph", "normalize_module"]
 
@@ -34,6 +36,9 @@ REWRITES: tuple[Callable[[fx.GraphModule], int], ...] = (
     remove_identities,
     fold_constants,
     explicit_pool_stride,
+    counted_padding,
+    clipped_windows,
+    products_as_linear,
     fold_batch_norm,
     merge_branches,
     batch_norm_as_convolution,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-__all__ = ["drop_unused", "set_weights", "tensor_of"]
+__all__ = ["drop_unused", "replace_tensor", "set_weights", "tensor_of"]
 
 
 def tensor_of(module: fx.GraphModule, node: Any) -> torch.Tensor | None:
@@ -27,6 +27,11 @@ def set_weights(module: fx.GraphModule, layer: fx.Node, weight: torch.Tensor, bi
     new_weight = _set(module, layer, layer.args[1], like, like.rpartition(".")[2], weight)
     new_bias = _set(module, layer, old_bias, like, "bias", bias)
     layer.args = (layer.args[0], new_weight, new_bias, *layer.args[3:])
+
+
+def replace_tensor(module: fx.GraphModule, layer: fx.Node, old: fx.Node, value: torch.Tensor) -> fx.Node:
+    """A node for ``value`` in place of the constant ``old``, under its name where ``layer`` alone reads it."""
+    return _set(module, layer, old, str(old.target), str(old.target).rpartition(".")[2], value)
 
 
 def _set(module: fx.GraphModule, layer: fx.Node, old: Any, like: str, leaf: str, value: torch.Tensor) -> fx.Node:

@@ -103,7 +103,6 @@ def test_fidelity_follows_the_scheme(tmp_path: Path, scheme: str, floor: float, 
     ("formats: [tflite, onxx]", ("name-unknown", "3:19")),
     ("formats: [onxx]", ("name-unknown", "3:11")),
     ("processor: dsp", ("name-unknown", "3:12")),
-    ("processor: npu", ("value-wrong", "3:12")),
     ("io: {dtype: int4}", ("name-unknown", "3:13")),
     ("fidelity: {widen: no}", ("name-unknown", "3:19")),
     ("budget: {size_mb: 0}", ("value-wrong", "3:19")),
@@ -167,6 +166,12 @@ def test_devices_and_their_processors(tmp_path: Path) -> None:
     assert mistakes(path, known_devices=DEVICES) == [("name-unknown", "3:12")]
     assert load_recipe(path, known_devices=set(DEVICES)).recipe.processor == "gpu"
     assert load_recipe(path).recipe.device == "raspberry-pi-5"
+
+
+def test_a_processor_needs_a_device(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: a\nprocessor: npu\nquantize: {scheme: fp32}\n")
+    assert mistakes(path, known_devices=DEVICES) == [("value-wrong", "2:12")]
+    assert load_recipe(path).recipe.processor == "npu", "another device may take the place of the recipe's"
 
 
 def test_a_scheme_that_a_format_cannot_do(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ def test_several_outputs_count_by_their_worst():
     assert result.max_abs == pytest.approx(0.1)
 
 
+def test_top1_agreement_counts_rows_of_a_batch():
+    ref = [[np.eye(8, dtype=np.float32)]]
+    val = [[np.eye(8, dtype=np.float32)[[0, 1, 2, 3, 4, 5, 6, 0]]]]
+    assert compare(ref, val, classifier=True).top1_agreement == 0.875
+
+
 def test_top1_agreement_counts_inputs():
     ref = [[np.array([[0.1, 0.9]])], [np.array([[0.9, 0.1]])]]
     val = [[np.array([[0.2, 0.8]])], [np.array([[0.4, 0.6]])]]

@@ -322,3 +322,58 @@ def test_softmax_after_a_convolution_is_right_in_xnnpack():
     method = loaded.load_method("forward")
     for name, wanted, got in zip(BETWEEN, module(x), method.execute([x]), strict=True):
         assert least_sqnr_db(lambda w: w, lambda _, g=got: g, [(wanted,)]) >= 100, name
+
+
+class Product(nn.Module):
+    """``expression`` of the input ``x``, a matrix ``w`` of 8 x 8 and a vector ``b``."""
+
+    def __init__(self, expression, shared=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.w, self.b = nn.Parameter(torch.randn(8, 8)), nn.Parameter(torch.randn(8))
+        self.expression, self.shared = eval(f"lambda x, w, b: {expression}", {"torch": torch}), shared
+
+    def forward(self, x):
+        out = self.expression(x, self.w, self.b)
+        return out + self.w if self.shared else out
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("expression", "shape"), [
+    ("torch.addmm(b, x, w)", (8, 8)), ("torch.mm(x, w)", (8, 8)), ("x @ w", (2, 8, 8)), ("w @ x", (8, 8)),
+    ("w @ x", (2, 3, 8, 8))])
+def test_products_with_a_matrix_are_linear_layers(expression, shape, shared):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    _, operators, _ = captured(Product(expression, shared), x)
+    assert "linear" in operators
+    assert not {"addmm", "mm", "matmul"} & set(operators)
+
+
+@pytest.mark.parametrize("expression", [
+    "torch.addmm(b, x, w, beta=2)", "torch.addmm(x, x, w)", "x @ x.transpose(-1, -2)"])
+def test_products_that_are_none_stay(expression):
+    _, operators, _ = captured(Product(expression), torch.randn(8, 8))
+    assert "linear" not in operators
+
+
+@pytest.mark.parametrize(("pool", "kernel"), [
+    (nn.AvgPool2d(56, ceil_mode=True), [8, 8]), (nn.MaxPool2d((9, 8), ceil_mode=True), [8, 8]),
+    (nn.AvgPool2d(3, ceil_mode=True), [3, 3]), (nn.AvgPool2d(9, ceil_mode=True, divisor_override=5), [9, 9]),
+    (nn.MaxPool2d(8, dilation=2, padding=4, ceil_mode=True), [8, 8])])
+def test_a_window_larger_than_its_input_is_cut(pool, kernel):
+    program, _, _ = captured(nn.Sequential(nn.Conv2d(4, 4, 1), pool))
+    (node,) = [n for n in program.exported.graph.nodes if "pool" in str(n.target)]
+    assert list(node.args[1]) == kernel
+
+
+@pytest.mark.parametrize(("convolution", "padding", "pads"), [
+    (nn.Conv2d(4, 4, 3, padding="valid", stride=2), [0, 0], 0), (nn.Conv2d(4, 4, 3, padding="same"), [1, 1], 0),
+    (nn.Conv2d(4, 4, (3, 4), padding="same", dilation=(2, 1)), [0, 0], 1),
+    (nn.Conv1d(8, 4, 4, padding="same", bias=False), [0], 1), (nn.Conv1d(8, 4, 3, padding="valid"), [0], 0)])
+def test_padding_is_counted(convolution, padding, pads):
+    x = IMAGE if isinstance(convolution, nn.Conv2d) else IMAGE[0]
+    program, operators, _ = captured(nn.Sequential(convolution), x)
+    (node,) = [n for n in program.exported.graph.nodes if "conv" in str(n.target)]
+    assert str(node.target).endswith(".default")
+    assert list(node.args[4] if len(node.args) > 4 else [0] * len(padding)) == padding
+    assert operators.count("pad") == pads

@@ -83,7 +83,7 @@ def _xnnpack_graph(blob: bytes) -> dict[str, Any]:
         (files / "graph.bin").write_bytes(blob[start:start + header.flatbuffer_size])
         subprocess.run([_flatc(), "--json", "--defaults-json", "--strict-json", "--raw-binary", "-o", folder,
                         str(files / "schema.fbs"), "--", str(files / "graph.bin")], check=True, capture_output=True)
-        text = (files / "graph.json").read_text()
+        text = (files / "graph.json").read_text(encoding="utf-8")
     return json.loads(_NUMBER_INF.sub(r": \1Infinity", text))
 
 

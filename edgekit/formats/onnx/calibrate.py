@@ -30,12 +30,12 @@ def activation_ranges(model: onnx.ModelProto, plan: QuantPlan, bits: int, scratc
     """
     kept = scratch / f"ranges-{plan.observer}-{bits}-{calibration_hash(plan.calibration)[:16]}.json"
     if kept.exists():
-        return {name: (lo, hi) for name, (lo, hi) in json.loads(kept.read_text()).items()}
+        return {name: (lo, hi) for name, (lo, hi) in json.loads(kept.read_text(encoding="utf-8")).items()}
     ranges: Ranges = {}
     for names in _portions(model):
         ranges |= _observe(model, names, plan.calibration, plan.observer, bits)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(ranges))
+    kept.write_text(json.dumps(ranges), encoding="utf-8")
     return ranges
 
 

@@ -34,7 +34,7 @@ def calibrate(path: Path, graph: FileGraph, plan: QuantPlan, scratch: Path) -> R
     bits = 16 if plan.scheme.activations == "int16" else 8
     kept = scratch / f"ranges-{_key(path, plan, bits)}.json"
     if kept.exists():
-        return {name: (lo, hi) for name, (lo, hi) in json.loads(kept.read_text()).items()}
+        return {name: (lo, hi) for name, (lo, hi) in json.loads(kept.read_text(encoding="utf-8")).items()}
     if not plan.calibration:
         raise UsageError("calibration-missing", f"{plan.scheme.name} needs calibration inputs and got none",
                          next="define calibration() in the workload, or name data in `quantize.calibration`")
@@ -50,7 +50,7 @@ def calibrate(path: Path, graph: FileGraph, plan: QuantPlan, scratch: Path) -> R
         if graph.tensors[source].name in ranges:
             ranges[graph.tensors[index].name] = ranges[graph.tensors[source].name]
     part = kept.with_suffix(".part")
-    part.write_text(json.dumps(ranges))
+    part.write_text(json.dumps(ranges), encoding="utf-8")
     part.replace(kept)
     return ranges
 
