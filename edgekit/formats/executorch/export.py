@@ -96,7 +96,12 @@ def _refuse_volumes(program: Program) -> None:
                 next="leave executorch out of `formats`, or write the convolution as 2-D ones")
 
 
-def _shortened(error: Exception) -> str:
+def _shortened(error: BaseException) -> str:
+    """What failed first: the tools wrap it, once a pass, in errors that say only which pass was running."""
+    seen = {error}
+    while error.__cause__ is not None and error.__cause__ not in seen:
+        error = error.__cause__
+        seen.add(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines)[:400]}"
 

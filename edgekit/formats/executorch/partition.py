@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from executorch.backends.xnnpack._passes.channels_last_tagged_reshape_pass import ChannelsLastTaggedReshapePass
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.config.gemm_configs import LinearConfig
 from executorch.backends.xnnpack.partition.config.generic_node_configs import (
@@ -31,8 +32,8 @@ _why = WhyNoPartition(logger=logging.getLogger(f"executorch.backends.xnnpack.par
 class FlatSoftmax(SoftmaxConfig):
     """Softmax on up to three axes only.
 
-    Behind a convolution a 4-D tensor is stored channels last, and XNNPACK's softmax then runs over the channels
-    instead of the last axis, without a word.
+    Behind a convolution, a PReLU or a maximum along an axis a 4-D tensor is stored channels last, and XNNPACK's
+    softmax then runs over the channels instead of the last axis, without a word.
     """
 
     def check_constraints(self, node: Node, ep: ExportedProgram) -> bool:
@@ -132,7 +133,7 @@ def refusals() -> Iterator[dict[str, str]]:
 
 
 def _may_be_channels_last(node: Node) -> bool:
-    """Whether a convolution, pool or resize lies before ``node`` with nothing between that fixes the layout."""
+    """Whether a convolution, pool, resize or the like lies before ``node``, with nothing between to fix the layout."""
     pending, seen = [node.args[0]], set()
     while pending:
         before = pending.pop()
@@ -148,7 +149,9 @@ def _may_be_channels_last(node: Node) -> bool:
     return False
 
 
-# Operators that make XNNPACK store their result channels last (its ChannelsLastTaggedReshapePass).
+# Operators that make XNNPACK store their result channels last: those that its own pass gives such inputs, and the names
+# that some of them have before they are decomposed.
 _CHANNELS_LAST = frozenset((
-    "convolution.default", "conv2d.default", "max_pool2d.default", "avg_pool2d.default", "mean.dim",
-    "upsample_bilinear2d.default", "upsample_bilinear2d.vec", "_native_batch_norm_legit_no_training.default"))
+    *(format_target_name(target.__name__) for target in ChannelsLastTaggedReshapePass.memory_sensitive_ops_nhwc),
+    "conv2d.default", "upsample_bilinear2d.default", "_prelu_kernel.default",
+    "_native_batch_norm_legit_no_training.default"))

@@ -39,6 +39,31 @@ def test_partitioner_leaves_such_a_softmax_alone() -> None:
     assert any("wrong axis" in reason for reason in reasons.values())
 
 
+class PReluSoftmax(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = nn.PReLU(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.slope(x), -1)
+
+
+class AmaxSoftmax(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(x - x.amax(1, keepdim=True), -1)
+
+
+class MaxSoftmax(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(x.max(2, keepdim=True).values, -1)
+
+
+@pytest.mark.parametrize("module", [PReluSoftmax(), AmaxSoftmax(), MaxSoftmax()], ids=lambda m: type(m).__name__)
+def test_softmax_behind_other_operators_that_are_stored_channels_last(module: nn.Module, tmp_path: Path) -> None:
+    sqnr, _, _ = reached(module, "fp32", [(torch.randn(1, 4, 8, 10),)], tmp_path)
+    assert sqnr > 100
+
+
 class IntegerArithmetic(nn.Module):
     def __init__(self) -> None:
         super().__init__()
