@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
+from google.protobuf.message import EncodeError
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
 
@@ -16,6 +17,7 @@ from edgekit.formats.onnx.border import read_specs
 from edgekit.formats.onnx.files import load_model
 from edgekit.formats.onnx.kinds import kind_of
 from edgekit.formats.onnx.names import Names
+from edgekit.formats.onnx.shared import with_own_weights
 from edgekit.formats.onnx.sources import Origin, origins_of
 from edgekit.types.graph import Source
 from edgekit.types.layer import LayerValue
@@ -26,8 +28,9 @@ _NOT_LAYERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "C
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
-def session_of(model: bytes, threads: int = 1, *, exact: bool = False, **options: object) -> ort.InferenceSession:
-    """A CPU session on serialised ``model``; ``options`` are attributes of ``SessionOptions``.
+def session_of(model: bytes | Path, threads: int = 1, *, exact: bool = False,
+               **options: object) -> ort.InferenceSession:
+    """A CPU session on ``model``, serialised or a file; ``options`` are attributes of ``SessionOptions``.
 
     Raises ConversionError where ONNX Runtime refuses the model.
     """
@@ -40,7 +43,8 @@ def session_of(model: bytes, threads: int = 1, *, exact: bool = False, **options
         # x86 cores without VNNI saturate 8-bit products unless told to be exact. Arm is always exact.
         settings.add_session_config_entry("session.x64quantprecision", "1")
     try:
-        return ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model if isinstance(model, bytes) else str(model), settings,
+                                    providers=["CPUExecutionProvider"])
     except (Fail, InvalidArgument, InvalidGraph, NoKernel) as error:
         raise ConversionError("artifact-does-not-load", "ONNX Runtime refuses the model",
                               cause=next(iter(str(error).splitlines()), None),
@@ -51,6 +55,14 @@ def _value_source(origin: Origin | None) -> Source | None:
     return Source(module=origin.value) if origin and origin.value is not None else None
 
 
+def _serialized(model: onnx.ModelProto) -> bytes:
+    try:
+        return model.SerializeToString()
+    except EncodeError as error:
+        raise ConversionError("artifact-too-large", "the model is too large to be taken apart in memory",
+                              cause=str(error), next="quantise more of the weights, or share fewer") from error
+
+
 class OnnxSession:
     """A ``contracts.Session``; ``threads`` are those of one operator."""
 
@@ -59,7 +71,13 @@ class OnnxSession:
         self.inputs, self.outputs = read_specs(self._model)
         # Only where activations are quantised: on weight-only models 1.31 rewrites weights wrongly with this option.
         self._exact = any(n.op_type in ("QuantizeLinear", "DynamicQuantizeLinear") for n in self._model.graph.node)
-        self._session = session_of(self._model.SerializeToString(), threads, exact=self._exact)
+        # As it is, the file is read by ONNX Runtime itself: no copy in memory, and no limit of protobuf's on data
+        # that it keeps beside the .onnx.
+        runs = self._loadable(self._model)
+        self._session = session_of(path if runs is self._model else _serialized(runs), threads, exact=self._exact)
+
+    def _loadable(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        return with_own_weights(model) if self._exact else model
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         return self._run(self._session, [spec.name for spec in self.outputs], inputs)
@@ -70,12 +88,14 @@ class OnnxSession:
         Integer fusions stay as they are: the values are taken after the DequantizeLinear that follows them.
         """
         shown = self._shown()
+        if not shown:
+            return []  # ONNX Runtime takes no names for all outputs
         opened = onnx.ModelProto()
         opened.CopyFrom(self._model)
         present = {v.name for v in opened.graph.output}
         opened.graph.output.extend(onnx.helper.make_empty_tensor_value_info(tensor)
                                    for tensor, _ in shown if tensor not in present)
-        session = session_of(opened.SerializeToString(), self._threads, exact=self._exact)
+        session = session_of(_serialized(self._loadable(opened)), self._threads, exact=self._exact)
         values = self._run(session, [tensor for tensor, _ in shown], inputs)
         names, origins = Names(self._model), origins_of(self._model)
         return [LayerValue(node.output[0], _value_source(origins.get(node.output[0])),
