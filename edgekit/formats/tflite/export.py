@@ -14,7 +14,7 @@ from edgekit.formats.build import needs_extra
 from edgekit.formats.tflite.arrange import arrange, output_nodes
 from edgekit.formats.tflite.flatbuffer import add_metadata, edit, operator_name, read_unchecked, save
 from edgekit.formats.tflite.naming import stack_entry, tags_of
-from edgekit.formats.tflite.rewrite import crop_transposed_convolutions
+from edgekit.formats.tflite.rewrite import crop_transposed_convolutions, open_batch, repeats_as_copies
 
 __all__ = ["float_model"]
 
@@ -40,6 +40,7 @@ def float_model(program: Program, layout: str, scratch: Path) -> Path:
         images, maps = _image_inputs(program), _image_outputs(program)
         arrange(model, program, images if layout == "nhwc" else [], maps if layout == "nhwc" else [])
         add_metadata(model, {
+            "traced_batch": max(2, program.example[0].shape[0]) if program.dynamic_batch else 1,
             "input_layouts": [layout if i in images else None for i in range(len(program.input_names))],
             "output_layouts": [layout if i in maps else None for i in range(len(program.output_names))]})
         save(model, path)
@@ -68,10 +69,16 @@ def _convert(program: Program) -> bytes:
         import litert_torch
     module = _tagged(program)
     crop_transposed_convolutions(module)
+    repeats_as_copies(module)
     module.training = False  # an exported module refuses eval(); it is in eval mode already
-    shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in program.example) if program.dynamic_batch else None
+    example, shapes = program.example, None
+    if program.dynamic_batch:
+        open_batch(module)
+        # Tracing fixes a dimension that it sees at size 1: show it 2.
+        example = tuple(torch.cat([x, x]) if x.shape[0] == 1 else x for x in example)
+        shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in example)
     try:
-        content: bytes = litert_torch.convert(module, program.example, dynamic_shapes=shapes).model_content()
+        content: bytes = litert_torch.convert(module, example, dynamic_shapes=shapes).model_content()
     except Exception as error:  # the converter raises whatever its stages raise
         raise _explained(error, program) from error
     return content
@@ -92,11 +99,14 @@ def _explained(error: Exception, program: Program) -> ConversionError:
     text = str(error)
     steps = re.findall(r"^\s*(\w+) = torch\.ops", text, re.M) + re.findall(r"While executing %(\w+)", text)
     where = next((str(program.sources[name]) for name in steps if name in program.sources), None)
-    line = next((x.strip() for x in text.splitlines() if x.strip()), type(error).__name__)
+    lines = [x.strip() for x in text.splitlines() if x.strip()] or [type(error).__name__]
+    line = " ".join(lines[:3] if lines[0].endswith(":") else lines[:1])  # a heading says nothing
     return ConversionError(
         "converter-failed", f"litert-torch cannot convert {program.name} to .tflite", where=where,
         cause=f"{type(error).__name__}: {line[:300]}",
-        next="replace the named operator by ones that litert-torch knows, or leave tflite out of `formats`")
+        next=("fix the batch size: leave dynamic_shapes() away; litert-torch converts few models with an open batch, "
+              if program.dynamic_batch else "replace the named operator by ones that litert-torch knows, ")
+        + "or leave tflite out of `formats`")
 
 
 def _image_inputs(program: Program) -> list[int]:

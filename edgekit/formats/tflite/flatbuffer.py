@@ -55,7 +55,8 @@ class OpRecord:
 
 @dataclass(frozen=True)
 class FileGraph:
-    """The main subgraph. ``facts`` is what edgekit noted in the file (layouts), empty in files of others."""
+    """The main subgraph. ``facts`` is what edgekit noted in the file (layouts, and the batch that values in between are
+    sized for where that of the inputs is open), empty in files of others."""
 
     tensors: tuple[TensorRecord, ...]
     ops: tuple[OpRecord, ...]

@@ -47,10 +47,10 @@ def macs(graph: FileGraph, op: OpRecord) -> int:
     places = WEIGHTED.get(op.name)
     if places is None or op.name in ("EMBEDDING_LOOKUP", "GATHER"):
         return 0
-    out = math.prod(graph.tensors[op.outputs[0]].sizes())
+    out = _elements(graph, op.outputs[0])
     weight = graph.tensors[op.inputs[places.weight]].sizes()
     if op.name == "TRANSPOSE_CONV":  # every input element meets every tap of every output channel
-        return math.prod(graph.tensors[op.inputs[places.activation]].sizes()) * math.prod(weight[:-1])
+        return _elements(graph, op.inputs[places.activation]) * math.prod(weight[:-1])
     if op.name == "DEPTHWISE_CONV_2D":
         return out * weight[1] * weight[2]
     if op.name == "BATCH_MATMUL":
@@ -59,6 +59,12 @@ def macs(graph: FileGraph, op: OpRecord) -> int:
     if op.name == "CONV_3D":  # weights [depth, height, width, in, out]
         return out * math.prod(weight[:-1])
     return out * math.prod(weight[1:])  # CONV_2D [out, h, w, in / groups], FULLY_CONNECTED [out, in]
+
+
+def _elements(graph: FileGraph, tensor: int) -> int:
+    """Of a computed value, for a batch of 1 where the batch is open."""
+    record = graph.tensors[tensor]
+    return math.prod(record.sizes()) // (1 if "batch" in record.shape else graph.facts.get("traced_batch", 1))
 
 
 def _op(graph: FileGraph, op: OpRecord, delegated: bool | None) -> Op:

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-__all__ = ["crop_transposed_convolutions"]
+__all__ = ["crop_transposed_convolutions", "open_batch", "repeats_as_copies"]
 
 _ATEN = torch.ops.aten
 _TRANSPOSED = {_ATEN.conv_transpose1d.default: 1, _ATEN.conv_transpose2d.input: 2}
+_RESHAPES = (_ATEN.view.default, _ATEN.reshape.default, _ATEN.flatten.using_ints, _ATEN._unsafe_view.default,
+             _ATEN.unflatten.int, _ATEN.squeeze.dims, _ATEN.squeeze.dim, _ATEN.unsqueeze.default)
 # Positions among the operator's arguments, and what they are where left out.
 _ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 _DEFAULTS = (None, None, None, 1, 0, 0, 1, 1)
@@ -43,6 +45,39 @@ def crop_transposed_convolutions(module: GraphModule) -> None:
                 cropped.meta = dict(node.meta)
         node.replace_all_uses_with(cropped)
         module.graph.erase_node(node)
+    module.recompile()
+
+
+def repeats_as_copies(module: GraphModule) -> None:
+    """``x.repeat(1, 2, 1, 1)`` is ``x`` twice: litert-torch turns images channels last, but not how often each axis
+    repeats."""
+    for node in list(module.graph.nodes):
+        if node.target is not _ATEN.repeat.default or not all(isinstance(n, int) for n in node.args[1]):
+            continue
+        source, counts = node.args
+        axes = len(source.meta["val"].shape)
+        if len(counts) != axes:  # new axes in front
+            continue
+        result = source
+        for axis, count in enumerate(counts):
+            if count != 1:
+                with module.graph.inserting_before(node):
+                    result = module.graph.call_function(_ATEN.cat.default, ([result] * count, axis))
+                result.meta = dict(node.meta)
+        node.replace_all_uses_with(result)
+        module.graph.erase_node(node)
+    module.recompile()
+
+
+def open_batch(module: GraphModule) -> None:
+    """Reshapes of an open batch say -1 for it: litert-torch 0.10.0 cannot lower a size that it has to compute."""
+    for node in list(module.graph.nodes):
+        if node.target not in _RESHAPES:
+            continue
+        sizes = [d if isinstance(d, int) else -1 for d in node.meta["val"].shape]
+        if sizes.count(-1) == 1:
+            node.target, node.args, node.kwargs = _ATEN.reshape.default, (node.args[0], sizes), {}
+    module.graph.eliminate_dead_code()
     module.recompile()
 
 

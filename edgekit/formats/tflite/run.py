@@ -11,7 +11,7 @@ import numpy as np
 from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.tflite.flatbuffer import FileGraph, TensorRecord, read_graph
 from edgekit.formats.tflite.graph import op_kind
-from edgekit.formats.tflite.naming import source_of
+from edgekit.formats.tflite.naming import node_of, source_of
 from edgekit.formats.tflite.runtime import interpreter
 from edgekit.types.layer import LayerValue
 
@@ -48,14 +48,20 @@ class TfliteSession:
         return self._invoke(self._at(tuple(v.shape for v in inputs)), inputs)
 
     def layers(self, inputs: Sequence[np.ndarray]) -> list[LayerValue]:
-        """Every operator's results in order of execution, in the file's own layout (often channels last)."""
+        """Operators' results in order of execution, in the file's own layout (often channels last).
+
+        Of the several operators that one of the program became (a SiLU: LOGISTIC, MUL) the last holds its result.
+        """
         self._check(inputs)
         keeper = interpreter(self._path, threads=self._threads, keep_values=True,
                              shapes=self._open_shapes(tuple(v.shape for v in inputs)))
         self._invoke(keeper, inputs)
+        results = [(op, index, node_of(self._graph.tensors[index].name))
+                   for op in self._graph.ops for index in op.outputs]
+        last = {node: index for _, index, node in results}
         values = []
-        for op in self._graph.ops:
-            for index in op.outputs:
+        for op, index, node in results:
+            if node is None or last[node] == index:
                 tensor = self._graph.tensors[index]
                 values.append(LayerValue(tensor.name, source_of(tensor.name), op_kind(self._graph, op),
                                          dequantize(keeper.get_tensor(index), tensor)))

@@ -1,6 +1,5 @@
 """What litert-torch, ai-edge-quantizer and LiteRT get wrong, on small networks made for each case."""
 
-
 import pytest
 import torch
 from small_nets import workload_of
@@ -13,6 +12,7 @@ from edgekit.formats.tflite.flatbuffer import edit, operator_name, read_graph, s
 from edgekit.formats.tflite.format import TfliteFormat
 from edgekit.types.scheme import SCHEMES
 from edgekit.verify.compare import sqnr_db
+from edgekit.verify.layers import layer_errors
 from edgekit.verify.predictor import predictor
 from edgekit.workload.capture import capture
 
@@ -205,6 +205,31 @@ def test_unrolled_networks_are_said_to_be(tmp_path):
     assert any("unrolled" in note for note in artifact.notes)
     weights = [c.name for op in FORMAT.graph(path).ops for c in op.constants if c.role == "weight"]
     assert len(set(weights)) == 2 < len(weights)  # the steps share their bytes
+
+
+class Repeated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(12, 4, 3)
+
+    def forward(self, x):
+        return self.b(torch.cat([self.a(x), x.repeat(1, 2, 1, 1)], 1))
+
+
+def test_repeats_beside_convolutions(tmp_path):
+    assert export(Repeated(), noise(3, 8, 8), tmp_path, "fp32")[2][0] > 100
+
+
+def test_an_operator_that_becomes_several_is_one_layer(tmp_path):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.Conv2d(8, 4, 1))
+    samples = noise(3, 8, 8)
+    _, path, _ = export(net, samples, tmp_path)
+    session = FORMAT.load(path)
+    errors = layer_errors(captured(net, samples[0]), samples[0], session.layers([samples[0][0].numpy()]))
+    assert {e.source.module for e in errors} == {"0", "1", "2"}
+    assert all(e.sqnr_db > 20 for e in errors)
 
 
 class Sort(nn.Module):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from small_nets import images, program_of, sentences
+from torch import nn
 
 from edgekit.contracts import FloatRule, IoSpec, QuantPlan
-from edgekit.errors import UsageError
+from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.tflite.format import TfliteFormat
 from edgekit.quantize.simulate import simulate
 from edgekit.types.scheme import SCHEMES
@@ -107,17 +108,35 @@ def test_static_needs_calibration(cnn_program, cnn_folder, tmp_path):
     assert not list(tmp_path.glob("x.tflite*"))
 
 
-def test_an_open_batch_computes_every_row_right(tiny_cnn, tmp_path):
-    program = program_of(tiny_cnn, images(1, batch=2)[0], dynamic_batch=True)
+@pytest.mark.parametrize("traced", [1, 2, 4])
+def test_an_open_batch_computes_every_row_right(tiny_cnn, cnn_program, cnn_folder, tmp_path, traced):
+    program = program_of(tiny_cnn, images(1, batch=traced)[0], dynamic_batch=True)
+    alone, _, _ = exported(cnn_program, images, "fp32", cnn_folder)
     for scheme, floor in (("fp32", 100), ("w8a8-static", 28)):
         artifact, _, path = exported(program, images, scheme, tmp_path)
         assert artifact.inputs[0].shape == ("batch", 3, 32, 32)
         assert any("allocate_tensors" in note for note in artifact.notes)
+        assert artifact.macs == alone.macs
         session = FORMAT.load(path)
         for batch in (1, 5):
             (image,) = images(1, batch=batch, seed=7)[0]
             wanted, (found,) = tiny_cnn(image).detach().numpy(), session.run([image.numpy()])
             assert all(sqnr_db(w, f) >= floor - 8 for w, f in zip(wanted, found, strict=True))
+
+
+def test_an_open_batch_may_be_flattened_and_what_cannot_be_open_is_said(tmp_path):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)).eval()
+    program = program_of(net, images(1)[0], dynamic_batch=True)
+    _, _, path = exported(program, images, "fp32", tmp_path)
+    (image,) = images(1, batch=3)[0]
+    (found,) = FORMAT.load(path).run([image.numpy()])
+    assert sqnr_db(net(image).detach().numpy(), found) > 100
+    program = program_of(nn.Sequential(nn.Linear(32, 8), nn.LayerNorm(8)), images(1)[0],
+                         dynamic_batch=True)
+    with pytest.raises(ConversionError) as caught:
+        exported(program, images, "fp32", tmp_path / "open")
+    assert "dynamic_shapes()" in caught.value.next
 
 
 def test_rules_keep_layers_float(tiny_cnn, cnn_program, cnn_folder):
