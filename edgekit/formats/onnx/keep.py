@@ -49,6 +49,9 @@ def _reason(op: Op, plan: QuantPlan, cell: SchemeSupport, wide: bool) -> str | N
     for rule in plan.keep_float:
         if op.dtype.startswith("float") and matches(rule, op.source, op.kind):
             return rule.reason
+    # One of activations alone counts where MatMul would compute in integers; elsewhere those are float as well.
+    if op.name == "Einsum" and (wide or (plan.scheme.ranges == "static" and op.dtype.startswith("float"))):
+        return "ONNX Runtime has no integer Einsum"
     if wide and op.kind not in cell.covers:
         return f"{plan.scheme.name} does not cover {op.kind} in {cell.format}"
     return None

@@ -80,7 +80,7 @@ WEIGHT_INPUTS: dict[str, tuple[int, ...]] = {
     "ConvInteger": (1,), "QLinearConv": (3,),
     "MatMul": (0, 1), "Gemm": (0, 1), "FusedMatMul": (0, 1), "FusedGemm": (0, 1), "MatMulInteger": (0, 1),
     "DynamicQuantizeMatMul": (1,), "MatMulIntegerToFloat": (0, 1), "MatMulNBits": (1,), "QLinearMatMul": (0, 3),
-    "QGemm": (0, 3), "Attention": (1,), "QAttention": (1,),
+    "QGemm": (0, 3), "Attention": (1,), "QAttention": (1,), "Einsum": (0, 1, 2, 3),
     "Gather": (0,), "GatherBlockQuantized": (0,), "LSTM": (1, 2), "GRU": (1, 2), "RNN": (1, 2),
     "DynamicQuantizeLSTM": (1, 2), "EmbedLayerNormalization": (2, 3, 4),
 }
@@ -101,7 +101,8 @@ def kind_of(node: NodeProto, constant_shape: Callable[[str], tuple[int, ...] | N
     if kind == "conv" and shape is not None:
         group = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "group"), 1)
         return "depthwise_conv" if group > 1 and shape[1] == 1 else "conv"
-    if kind == "matmul" and shape is not None and len(shape) > 1:
+    # An Einsum stays a matrix product: its equation may be no linear layer's, and no scheme covers it.
+    if kind == "matmul" and shape is not None and len(shape) > 1 and node.op_type != "Einsum":
         return "linear"
     if node.op_type == "Gather" and shape is not None and len(shape) == 2 and shape[1] > 1:  # not a table of scales
         return "embedding"

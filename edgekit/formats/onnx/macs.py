@@ -57,6 +57,27 @@ def _recurrent(node: NodeProto, names: Names) -> int:
     return steps * sum(_size(_shape(names, node.input[i])) for i in (1, 2))
 
 
+def _einsum(node: NodeProto, names: Names) -> int:
+    """Product of the sizes of all indices in the equation; 0 for a single operand, which is only summed or turned."""
+    terms, _, result = attribute(node, "equation", b"").decode().replace(" ", "").partition("->")
+    if len(node.input) < 2:
+        return 0
+    sizes: dict[str, int] = {}
+    # The result tells what an operand of unknown shape does not.
+    for term, name in zip((*terms.split(","), result), (*node.input, node.output[0]), strict=False):
+        shape = _shape(names, name)
+        before, dots, after = term.partition("...")
+        if shape is None or len(shape) < len(before) + len(after):
+            continue
+        tail = len(shape) - len(after)
+        # Axes of an ellipsis are aligned at the right, as in any broadcast.
+        between = [f"...{tail - i}" for i in range(len(before), tail)] if dots else []
+        for index, size in zip((*before, *between, *after), shape, strict=False):
+            sizes[index] = max(sizes.get(index, 1), size if isinstance(size, int) else 1)
+    indices = set(terms.replace("...", "").replace(",", ""))
+    return prod(sizes.values()) if indices <= sizes.keys() else 0
+
+
 _RULES: dict[str, Callable[[NodeProto, Names], int]] = {
     **dict.fromkeys(("Conv", "FusedConv", "NhwcFusedConv", "ConvInteger"), _conv(1)),
     "QLinearConv": _conv(3),
@@ -65,6 +86,7 @@ _RULES: dict[str, Callable[[NodeProto, Names], int]] = {
                      "DynamicQuantizeMatMul", "MatMulIntegerToFloat"), _matmul(1)),
     **dict.fromkeys(("QLinearMatMul", "QGemm"), _matmul(3)),
     "MatMulNBits": _n_bits,
+    "Einsum": _einsum,
     **dict.fromkeys(("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"), _recurrent),
 }
 
