@@ -119,7 +119,8 @@ class Budget(_Part):
 
     metric_drop: float | None = Field(
         default=None, ge=0,
-        description="most the workload's metric may worsen against the float model, in the metric's own unit")
+        description="most the workload's metric may worsen against the float model as it was loaded, before any "
+                    "compression, in the metric's own unit")
     size_mb: float | None = Field(default=None, gt=0, description="the artifact's file, 10^6 bytes")
     latency_ms: float | None = Field(default=None, gt=0,
                                      description="one inference on the device, milliseconds; not evaluated yet")
