@@ -9,10 +9,10 @@ from torch.fx import GraphModule, Node
 
 from edgekit.types.graph import Source
 
-__all__ = ["is_marked_float", "mark_float", "origin", "program_name", "stamp"]
+__all__ = ["is_marked_float", "is_signal", "mark_float", "mark_signal", "origin", "program_name", "stamp"]
 
 # In the ``custom`` metadata of nodes, which every pass hands on to what it makes of them.
-_KEY, _FLOAT = "edgekit", "edgekit_float"
+_KEY, _FLOAT, _SIGNAL = "edgekit", "edgekit_float", "edgekit_signal"
 
 
 def stamp(module: GraphModule) -> None:
@@ -29,6 +29,15 @@ def mark_float(node: Node) -> None:
 
 def is_marked_float(node: Node) -> bool:
     return bool((node.meta.get("custom") or {}).get(_FLOAT))
+
+
+def mark_signal(node: Node) -> None:
+    """Says that an image of height one, or the convolution that reads it, stands for a signal."""
+    _add(node, _SIGNAL, True)
+
+
+def is_signal(node: Node) -> bool:
+    return bool((node.meta.get("custom") or {}).get(_SIGNAL))
 
 
 def _add(node: Node, key: str, value: Any) -> None:

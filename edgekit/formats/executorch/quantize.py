@@ -13,7 +13,7 @@ from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.errors import UsageError
 from edgekit.formats.executorch.embedding import quantize_embeddings
 from edgekit.formats.executorch.memory_format import arrives_channels_last
-from edgekit.formats.executorch.provenance import is_marked_float, origin, program_name
+from edgekit.formats.executorch.provenance import is_marked_float, is_signal, origin, program_name
 from edgekit.formats.executorch.quantizer import XnnpackQuantizer
 from edgekit.formats.executorch.schemes import covered_kinds
 from edgekit.quantize.kinds import kind_of
@@ -30,7 +30,7 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan
              ) -> tuple[GraphModule, dict[str, tuple[str, str]]]:
     """``module`` (unlifted, of ``program``) in PT2E's quantise-dequantise form under ``plan``.
 
-    Also returns, by operator name, the kind of covered operators that stayed float for want of a kernel, and why.
+    Also returns, by name in the program, the kind of covered operators that stayed float for want of a kernel, and why.
     Raises UsageError where a static scheme has no calibration inputs.
     """
     scheme = plan.scheme
@@ -128,7 +128,7 @@ def _separate_biases(module: GraphModule) -> None:
 def _convert_images(module: GraphModule, kinds: frozenset[str]) -> None:
     """Stores the inputs of covered convolutions channels last where XNNPACK would not (see ``memory_format``)."""
     for node in list(module.graph.nodes):
-        if kind_of(node) not in kinds or kind_of(node) == "linear":
+        if kind_of(node) not in kinds or kind_of(node) == "linear" or is_signal(node):  # signals stay float
             continue
         image = node.args[0]
         if isinstance(image, Node) and image.meta["val"].dim() == 4 and not arrives_channels_last(image):

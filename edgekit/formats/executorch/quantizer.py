@@ -23,7 +23,7 @@ from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from edgekit.formats.executorch.memory_format import arrives_channels_last, is_channels_last
 from edgekit.formats.executorch.observers import ActivationObserver, PerChannelWeightObserver
-from edgekit.formats.executorch.provenance import mark_float
+from edgekit.formats.executorch.provenance import is_signal, mark_float, program_name
 from edgekit.quantize.kinds import kind_of, op_name
 
 __all__ = ["STATIC_OPERATORS", "XnnpackQuantizer", "weight_of"]
@@ -50,7 +50,8 @@ class XnnpackQuantizer(Quantizer):
         keep: whether an operator stays float.
         integer_outputs: whether the model's own outputs are integers.
 
-    ``without_kernel`` says, by node name, of which kind operators are that stayed float for want of a kernel, and why.
+    ``without_kernel`` says, by name in the program, of which kind operators are that stayed float for want of a kernel,
+    and why.
     """
 
     def __init__(self, ranges: str, weight_bits: int, statistic: str, kinds: frozenset[str],
@@ -113,7 +114,7 @@ class XnnpackQuantizer(Quantizer):
             return
         reason = _missing_kernel(node, kind, self._ranges)
         if reason is not None:
-            self.without_kernel[node.name] = kind, reason
+            self.without_kernel[program_name(node) or node.name] = kind, reason
             return
         inputs: dict[Node, Any] = {weight: self._weights[_WEIGHT_AXIS[kind]]}
         if self._ranges != "none":
@@ -152,8 +153,16 @@ class XnnpackQuantizer(Quantizer):
         if (kind in ("conv", "depthwise_conv") and _is_zero_pad(source, spatial_only=True) and len(source.users) == 1
                 and isinstance(padded, Node) and self._ranges == "static"):
             _mark(source, {padded: self._activation}, None)
+            self._mark_image(padded)
         else:
             inputs[source] = self._activation
+            self._mark_image(source)
+
+    def _mark_image(self, image: Node) -> None:
+        """A signal is rounded before it is made an image: its integers may be the model's own input."""
+        if self._ranges == "static" and is_signal(image) and op_name(image) == "reshape" and not _is_marked(image):
+            signal = _operand(image, 0)
+            _mark(image, {signal: self._activation}, SharedQuantizationSpec((signal, image)))
 
     def _mark_output(self, node: Node, inputs: dict[Node, Any]) -> None:
         """Rounds ``node``'s result once, after the activation that runs inside its kernel."""
@@ -219,7 +228,7 @@ def _missing_kernel(node: Node, kind: str, ranges: str) -> str | None:
         if ranges == "dynamic" and is_channels_last(_operand(node, 0)):
             return "its input is stored channels last, and XNNPACK loses the ranges on the way back"
         return None
-    axes = weight.dim() - 2
+    axes = 1 if is_signal(node) and ranges == "dynamic" else weight.dim() - 2
     if kind == "conv_transpose":
         groups = node.args[6] if len(node.args) > 6 else 1
         return None if axes == 2 and groups == 1 else "XNNPACK quantises 2-D transposed convolutions in one group only"

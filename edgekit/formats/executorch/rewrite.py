@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
+from edgekit.formats.executorch.conv1d import convolve_image, keep_images
 from edgekit.workload.constants import fold_constants
 
 __all__ = ["rewrite"]
@@ -24,13 +25,13 @@ class _Writer:
     def __init__(self, module: GraphModule, at: Node) -> None:
         self.module, self.at = module, at
 
-    def __call__(self, target: Callable[..., Any], *args: Any) -> Node:
+    def __call__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Node:
         with self.module.graph.inserting_before(self.at):
-            node = self.module.graph.call_function(target, args)
+            node = self.module.graph.call_function(target, args, kwargs)
         node.meta = {k: v for k, v in self.at.meta.items() if k != "val"}
         values = torch.fx.node.map_arg(args, lambda n: n.meta["val"])
         with self.at.meta["val"].fake_mode:
-            node.meta["val"] = target(*values)
+            node.meta["val"] = target(*values, **kwargs)
         return node
 
 
@@ -45,6 +46,7 @@ def rewrite(module: GraphModule) -> None:
             if replacement is not None:
                 node.replace_all_uses_with(replacement)
     module.graph.eliminate_dead_code()
+    keep_images(module, _Writer)
     fold_constants(module)  # masks of attention, first states of recurrent layers
     module.recompile()
 
@@ -187,6 +189,7 @@ def _is_static(node: Any) -> bool:
 _SPLITS: dict[object, int] = {_aten.split.Tensor: 2, _aten.split_with_sizes.default: 2, _aten.chunk.default: 2,
                               _aten.unbind.int: 1}
 _RULES: dict[object, Callable[[Node, _Writer], Node | None]] = {
+    _aten.conv1d.default: convolve_image, _aten.conv_transpose1d.default: convolve_image,
     _aten.mean.dim: _mean, _aten.avg_pool2d.default: _avg_pool, _aten.max_pool2d.default: _max_pool,
     _aten.hardsigmoid.default: _hard_sigmoid, _aten.scaled_dot_product_attention.default: _attention,
     _aten.matmul.default: _matmul, _aten.select.int: _select,
