@@ -27,7 +27,8 @@ def counted_padding(module: fx.GraphModule) -> int:
         arguments: list[Any] = [*node.args, *(None, None, None, [1], "valid", [1], 1)[len(node.args):]]
         source, weight, bias, stride, padding, dilation, groups = arguments
         kernel = weight.meta["val"].shape[2:]
-        steps = [dilation[i % len(dilation)] for i in range(len(kernel))]
+        steps = [dilation[i % len(dilation)] for i in range(len(kernel))]  # one an axis: XNNPACK reads each
+        stride = [stride[i % len(stride)] for i in range(len(kernel))]
         total = [s * (k - 1) if padding == "same" else 0 for s, k in zip(steps, kernel, strict=True)]
         counts = [t // 2 for t in total]
         if any(t % 2 for t in total):  # one more at the end
@@ -37,7 +38,7 @@ def counted_padding(module: fx.GraphModule) -> int:
             padded.meta = {k: v for k, v in node.meta.items() if k != "val"}
             source, counts = padded, [0] * len(kernel)
         node.target = _NAMED_PADDING[node.target]
-        node.args = (source, weight, bias, stride, counts, dilation, groups)
+        node.args = (source, weight, bias, stride, counts, steps, groups)
         changed += 1
     return changed
 

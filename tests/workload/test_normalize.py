@@ -377,3 +377,4 @@ def test_padding_is_counted(convolution, padding, pads):
     assert str(node.target).endswith(".default")
     assert list(node.args[4] if len(node.args) > 4 else [0] * len(padding)) == padding
     assert operators.count("pad") == pads
+    assert all(len(numbers) == len(padding) for numbers in (*node.args[3:4], *node.args[5:6]))

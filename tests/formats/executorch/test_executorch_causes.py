@@ -190,3 +190,11 @@ def test_masked_attention_is_wholly_delegated(scheme: str, least: float, tmp_pat
     sqnr, artifact, _ = reached(Attention(), scheme, inputs, tmp_path)
     assert sqnr > least
     assert {n.op for n in artifact.not_delegated} <= {"dim_order_ops::_to_dim_order_copy"}  # float16's border
+
+
+def test_a_pad_before_a_convolution_that_names_its_padding(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.SiLU(), nn.ZeroPad2d((0, 1, 0, 1)),
+                        nn.Conv2d(8, 8, 3, stride=2, padding="valid", groups=8), nn.SiLU(), nn.Conv2d(8, 4, 1))
+    sqnr, _, _ = reached(net, "w8a8-static", images(16), tmp_path)
+    assert sqnr > 30
