@@ -1,4 +1,5 @@
-"""What every format does at the end of an export: describe the file. And what it says when its packages are missing."""
+"""What every format does at the end of an export: describe the file. And what it says when its packages are missing
+or fail."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from edgekit.types.graph import OpGraph
 from edgekit.types.scheme import SchemeSupport
 from edgekit.types.tensor import TensorSpec
 
-__all__ = ["describe", "missing_extra", "needs_extra", "refuse_unsupported"]
+__all__ = ["describe", "missing_extra", "needs_extra", "refuse_unsupported", "root_cause"]
 
 _CHUNK = 1 << 20
 
@@ -41,6 +42,15 @@ def describe(format: str, path: Path, plan_scheme: str, backend: str, graph: OpG
         macs=graph.macs, weight_bytes_by_dtype=graph.weight_bytes_by_dtype(),
         macs_delegated_share=graph.macs_delegated_share, not_delegated=left_behind, kept_float=tuple(kept_float),
         notes=tuple(notes))
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """What failed first: converters wrap it, once a layer or a pass, in errors that say only what was going on."""
+    seen = {error}
+    while error.__cause__ is not None and error.__cause__ not in seen:
+        error = error.__cause__
+        seen.add(error)
+    return error
 
 
 def missing_extra(format: str, package: str | None = None) -> EnvironmentProblem:  # noqa: A002 - the field's name

@@ -33,10 +33,10 @@ def compress(run: Run, workload: Workload,
         return (), None
     with run.stage("evaluate"):
         before = float_metric(workload)
-    return tuple(_compress(run, workload, name, settings) for name, settings in passes), before
+    return tuple(_run_pass(run, workload, name, settings) for name, settings in passes), before
 
 
-def _compress(run: Run, workload: Workload, name: str, settings: dict[str, Any]) -> PassReport:
+def _run_pass(run: Run, workload: Workload, name: str, settings: dict[str, Any]) -> PassReport:
     """Runs one pass, or takes its result from the cache; ``workload.module`` becomes the compressed module."""
     compress_pass = get_pass(name)
     parsed = compress_pass.settings(**settings)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.workload.tensors import replace_tensor, tensor_of
+from edgekit.workload.tensors import meta_for_new, replace_tensor, tensor_of
 
 __all__ = ["products_as_linear"]
 
@@ -48,7 +48,7 @@ def _write_left_product(module: fx.GraphModule, node: fx.Node, left: fx.Node, ri
         turned = module.graph.call_function(aten.transpose.int, (right, -2, -1))
         product = module.graph.call_function(aten.linear.default, (turned, left))
     for new in (turned, product):
-        new.meta = {k: v for k, v in node.meta.items() if k != "val"}
+        new.meta = meta_for_new(node)
     node.target, node.args = aten.transpose.int, (product, -2, -1)
 
 

@@ -28,7 +28,6 @@ __all__ = ["workload_from"]
 
 REQUIRED = ("load", "example_inputs")
 OPTIONAL = ("calibration", "evaluate", "train_data", "loss", "labels", "dynamic_shapes", "preprocess")
-_SINGLE = "the module's floating-point weights were turned into float32, and so are its inputs"
 
 
 def _functions(namespace: ModuleType, source: Path) -> dict[str, Callable[..., Any]]:
@@ -77,7 +76,7 @@ def _misspelt(functions: Mapping[str, Any], namespace: ModuleType) -> list[str]:
     return found
 
 
-def _module(load: Callable[..., Any], weights: Path | None, warnings: list[str]) -> nn.Module:
+def _module(load: Callable[..., Any], weights: Path | None) -> nn.Module:
     module = call(load, what="load()")
     if not isinstance(module, nn.Module):
         kind = module.__name__ if isinstance(module, type) else type(module).__name__
@@ -94,14 +93,15 @@ def _module(load: Callable[..., Any], weights: Path | None, warnings: list[str])
         module = flatten_graph_module(module)
     if weights is not None:
         load_weights(module, weights)
-    tensors = [*module.parameters(), *module.buffers()]
-    if any(t.device.type != "cpu" for t in tensors):
+    if any(t.device.type != "cpu" for t in (*module.parameters(), *module.buffers())):
         module = module.cpu()
-    if any(t.dtype in (torch.float16, torch.bfloat16, torch.float64) for t in tensors):
-        warnings.append(_SINGLE)
-        module = module.float()
     trained: nn.Module = module.eval()
     return trained
+
+
+def _in_other_precision(module: nn.Module) -> bool:
+    other = (torch.float16, torch.bfloat16, torch.float64)
+    return any(t.dtype in other for t in (*module.parameters(), *module.buffers()))
 
 
 def _metric(namespace: ModuleType, source: Path) -> Metric:
@@ -168,7 +168,11 @@ def workload_from(namespace: ModuleType, source: Path, name: str, weights: Path 
     """Builds the Workload that ``namespace`` describes. Raises WorkloadError for all that does not fit."""
     functions = _functions(namespace, source)
     warnings = _misspelt(functions, namespace)
-    module = _module(functions["load"], weights, warnings)
+    module = _module(functions["load"], weights)
+    single = _in_other_precision(module)
+    if single:
+        module = module.float()
+        warnings.append("the module's floating-point weights were turned into float32, and so are its inputs")
     example_at = line_of(functions["example_inputs"])
     raw = call(functions["example_inputs"], what="example_inputs()")
     by_name = isinstance(raw, Mapping)
@@ -177,7 +181,7 @@ def workload_from(namespace: ModuleType, source: Path, name: str, weights: Path 
     if not count:
         raise WorkloadError("workload-bad-inputs", "example_inputs() is empty", where=example_at,
                             cause="an artifact needs at least one input tensor", next="return one call's inputs")
-    iterables = _UserIterables(names, single=_SINGLE in warnings)
+    iterables = _UserIterables(names, single)
     example = iterables.tensors(raw, "example_inputs()", example_at)
     outputs = run_once(module, example, names, by_name=by_name, where=example_at)
     leaves = flatten_outputs(outputs)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import fx
 
+from edgekit.workload.tensors import meta_for_new
+
 __all__ = ["drop_assertions", "explicit_pool_stride", "functional", "remove_identities", "softmax_in_two_dimensions"]
 
 aten = torch.ops.aten
@@ -175,7 +177,7 @@ def softmax_in_two_dimensions(module: fx.GraphModule) -> int:
             softmax = module.graph.call_function(aten.softmax.int, (flat, 1, *node.args[2:]), dict(node.kwargs))
             whole = module.graph.call_function(aten.reshape.default, (softmax, sizes))
         for new in (flat, softmax, whole):
-            new.meta = {k: v for k, v in node.meta.items() if k != "val"}
+            new.meta = meta_for_new(node)
         whole.meta = dict(node.meta)
         node.replace_all_uses_with(whole)
         module.graph.erase_node(node)

@@ -1,4 +1,5 @@
-"""Weights of a GraphModule by their ``get_attr`` nodes: reading, adding, and dropping those that nothing uses."""
+"""Weights of a GraphModule by their ``get_attr`` nodes: reading, adding, and dropping those that nothing uses; and what
+new nodes are told of those that they stand for."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-__all__ = ["drop_unused", "replace_tensor", "set_weights", "tensor_of"]
+__all__ = ["drop_unused", "meta_for_new", "replace_tensor", "set_weights", "tensor_of"]
 
 
 def tensor_of(module: fx.GraphModule, node: Any) -> torch.Tensor | None:
@@ -18,6 +19,11 @@ def tensor_of(module: fx.GraphModule, node: Any) -> torch.Tensor | None:
         return None
     found = attrgetter(str(node.target))(module)
     return found.detach() if isinstance(found, torch.Tensor) else None
+
+
+def meta_for_new(node: fx.Node) -> dict[str, Any]:
+    """Metadata for a node made in place of ``node`` or beside it: all but its value, which is not the new one's."""
+    return {k: v for k, v in node.meta.items() if k != "val"}
 
 
 def set_weights(module: fx.GraphModule, layer: fx.Node, weight: torch.Tensor, bias: torch.Tensor) -> None:

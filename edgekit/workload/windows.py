@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import fx
 
+from edgekit.workload.tensors import meta_for_new
+
 __all__ = ["clipped_windows", "counted_padding"]
 
 aten = torch.ops.aten
@@ -27,15 +29,14 @@ def counted_padding(module: fx.GraphModule) -> int:
         arguments: list[Any] = [*node.args, *(None, None, None, [1], "valid", [1], 1)[len(node.args):]]
         source, weight, bias, stride, padding, dilation, groups = arguments
         kernel = weight.meta["val"].shape[2:]
-        steps = [dilation[i % len(dilation)] for i in range(len(kernel))]  # one an axis: XNNPACK reads each
-        stride = [stride[i % len(stride)] for i in range(len(kernel))]
+        steps, stride = _each_axis(dilation, len(kernel)), _each_axis(stride, len(kernel))  # XNNPACK reads each
         total = [s * (k - 1) if padding == "same" else 0 for s, k in zip(steps, kernel, strict=True)]
         counts = [t // 2 for t in total]
         if any(t % 2 for t in total):  # one more at the end
             sides = [side for t in reversed(total) for side in (t // 2, t - t // 2)]
             with module.graph.inserting_before(node):
                 padded = module.graph.call_function(aten.pad.default, (source, sides, "constant", 0.0))
-            padded.meta = {k: v for k, v in node.meta.items() if k != "val"}
+            padded.meta = meta_for_new(node)
             source, counts = padded, [0] * len(kernel)
         node.target = _NAMED_PADDING[node.target]
         node.args = (source, weight, bias, stride, counts, steps, groups)
@@ -52,7 +53,7 @@ def clipped_windows(module: fx.GraphModule) -> int:
             continue
         source, kernel, *rest = node.args
         size = source.meta["val"].shape[-2:] if "val" in source.meta else ()
-        window = [kernel[i % len(kernel)] for i in range(2)]
+        window = _each_axis(kernel, 2)
         padded = len(rest) > 1 and any(rest[1])
         own = len(rest) > 4 and rest[4]  # a divisor
         spread = node.target is aten.max_pool2d.default and len(rest) > 2 and any(d != 1 for d in rest[2])
@@ -64,3 +65,8 @@ def clipped_windows(module: fx.GraphModule) -> int:
         node.args = (source, list(size), list(size))
         changed += 1
     return changed
+
+
+def _each_axis(numbers: list[int], axes: int) -> list[int]:
+    """One number an axis, where one may stand for all."""
+    return numbers if len(numbers) == axes else numbers * axes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 
@@ -107,3 +108,14 @@ def program_of(module: nn.Module, example: Inputs, *, dynamic_batch: bool = Fals
     from edgekit.workload.capture import capture
 
     return capture(workload_of(module, example, dynamic_batch=dynamic_batch, output_names=output_names))
+
+
+def programs_of(networks: Mapping[str, tuple[type[nn.Module], tuple[int, ...]]],
+                output_names: tuple[str, ...] = ("logits",)) -> dict[str, tuple[nn.Module, Program, tuple[int, ...]]]:
+    """Each network by name, made and captured on random values of its shape: module, program, shape."""
+    torch.manual_seed(0)
+    made = {}
+    for name, (network, shape) in networks.items():
+        module = network().eval()
+        made[name] = module, program_of(module, (torch.randn(shape),), output_names=output_names), shape
+    return made

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch.fx import GraphModule, Node
 
+from edgekit.workload.tensors import meta_for_new
+
 __all__ = ["quantize_embeddings"]
 
 _embedding = torch.ops.aten.embedding.default
@@ -47,6 +49,6 @@ def _store(module: GraphModule, table: Node) -> tuple[Node, Node]:
         module.register_buffer(attribute, tensor)
         with module.graph.inserting_before(table):
             node = module.graph.get_attr(attribute)
-        node.meta = {k: v for k, v in table.meta.items() if k != "val"}
+        node.meta = meta_for_new(table)
         made.append(node)
     return made[0], made[1]

@@ -13,6 +13,7 @@ from torch.fx import GraphModule
 
 from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.errors import ConversionError, EdgekitError
+from edgekit.formats.build import root_cause
 from edgekit.formats.executorch.border import Border, shape_border
 from edgekit.formats.executorch.half import to_half
 from edgekit.formats.executorch.lower import BACKENDS, Labels, Lowered, lower
@@ -97,11 +98,8 @@ def _refuse_volumes(program: Program) -> None:
 
 
 def _shortened(error: BaseException) -> str:
-    """What failed first: the tools wrap it, once a pass, in errors that say only which pass was running."""
-    seen = {error}
-    while error.__cause__ is not None and error.__cause__ not in seen:
-        error = error.__cause__
-        seen.add(error)
+    """What failed first, in a few words of its own."""
+    error = root_cause(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines)[:400]}"
 

@@ -12,6 +12,7 @@ from torch.fx import GraphModule, Node
 
 from edgekit.formats.executorch.conv1d import convolve_image, keep_images
 from edgekit.workload.constants import fold_constants
+from edgekit.workload.tensors import meta_for_new
 
 __all__ = ["rewrite"]
 
@@ -28,7 +29,7 @@ class _Writer:
     def __call__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Node:
         with self.module.graph.inserting_before(self.at):
             node = self.module.graph.call_function(target, args, kwargs)
-        node.meta = {k: v for k, v in self.at.meta.items() if k != "val"}
+        node.meta = meta_for_new(self.at)
         values = torch.fx.node.map_arg(args, lambda n: n.meta["val"])
         with self.at.meta["val"].fake_mode:
             node.meta["val"] = target(*values, **kwargs)

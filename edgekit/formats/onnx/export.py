@@ -11,6 +11,7 @@ import torch
 
 from edgekit.contracts import Program
 from edgekit.errors import ConversionError
+from edgekit.formats.build import root_cause
 from edgekit.formats.onnx.files import load_model, save_model
 from edgekit.formats.onnx.sources import stamp_export
 from edgekit.formats.onnx.tidy import RESHAPING, fold_constants, name_batch, name_nodes, write_constants_once
@@ -83,7 +84,7 @@ def _settled(exported: torch.export.ExportedProgram) -> torch.export.ExportedPro
 
 def _where(error: BaseException, program: Program) -> str | None:
     """What was being converted when ``error`` came: the user's module and line as far as torch's message tells."""
-    text = str(_innermost(error))
+    text = str(root_cause(error))
     # Decomposing gives nodes new names, some of which were other nodes' before: lines are surer.
     frames = re.findall(r'File "([^"]+)", line (\d+)', text.partition("Original traceback:")[2])
     for file, line in reversed(frames):
@@ -96,13 +97,7 @@ def _where(error: BaseException, program: Program) -> str | None:
     return str(program.sources[step[1]]) if step and step[1] in program.sources else None
 
 
-def _innermost(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
 def _shortened(error: BaseException) -> str:
-    """The innermost cause in its own first line: the exporter wraps errors several layers deep."""
-    error = _innermost(error)
+    """What failed first, in its own first line."""
+    error = root_cause(error)
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -22,6 +22,7 @@ __all__ = ["Origin", "node_origins", "origins_of", "stamp_export", "tag"]
 _MODULE, _FX_NODE = "edgekit.module", "edgekit.node"
 _VALUE = "edgekit.value"
 _MOVED = "_q_to_dq"  # how ONNX Runtime ends the name of a tensor past which it moved a Q/DQ pair
+_ROUNDED = "_QuantizeLinear_Input"  # and its quantiser that of a result whose name the rounded one has, an output's
 _SCOPES, _RULE = "pkg.torch.onnx.name_scopes", "pkg.onnxscript.rewriter.rule_name"
 
 
@@ -134,12 +135,13 @@ def _operators(file: ModelProto) -> tuple[dict[str, Origin], dict[str, Origin]]:
 
 
 def tag(model: ModelProto, known: Mapping[str, Origin]) -> None:
-    """After a rewrite: writes the origin of every node that makes one of the ``known`` tensors, and of no other.
+    """After a rewrite: writes the origin of every node that makes one of the ``known`` tensors, rounded or not,
+    and of no other.
 
     A node that the rewrite kept stays what it is, even where its result is now that of an activation merged into it.
     """
     for node in model.graph.node:
-        made = next((known[o] for o in node.output if o in known), None)
+        made = next((known[name] for o in node.output if (name := o.removesuffix(_ROUNDED)) in known), None)
         own = _read(node)
         del node.metadata_props[:]
         if made:

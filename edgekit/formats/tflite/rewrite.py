@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
+from edgekit.workload.tensors import meta_for_new
+
 __all__ = ["crop_transposed_convolutions", "open_batch", "repeats_as_copies"]
 
 _ATEN = torch.ops.aten
@@ -63,7 +65,8 @@ def repeats_as_copies(module: GraphModule) -> None:
             if count != 1:
                 with module.graph.inserting_before(node):
                     result = module.graph.call_function(_ATEN.cat.default, ([result] * count, axis))
-                result.meta = dict(node.meta)
+                result.meta = meta_for_new(node)
+        result.meta["val"] = node.meta["val"]
         node.replace_all_uses_with(result)
         module.graph.erase_node(node)
     module.recompile()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from small_nets import program_of, workload_of
+from small_nets import program_of, programs_of, workload_of
 from torch import nn
 
 from edgekit.contracts import FloatRule, QuantPlan
@@ -62,12 +62,7 @@ SHARED = {"fp32": 100, "fp16": 50, "w8a8-static": 26, "w8a8-dynamic": 30, "w8-we
 
 @pytest.fixture(scope="module")
 def programs():
-    torch.manual_seed(0)
-    made = {}
-    for name, (network, shape) in CASES.items():
-        module = network().eval()
-        made[name] = module, program_of(module, (torch.randn(shape),)), shape
-    return made
+    return programs_of(CASES)
 
 
 @pytest.mark.parametrize("scheme", SHARED)

@@ -16,6 +16,8 @@ from edgekit.errors import EnvironmentProblem
 from edgekit.formats.tflite.reference import run_reference
 
 TENSORFLOW = Path(sys.prefix) / "tensorflow"
+needs_tensorflow = pytest.mark.skipif(
+    not TENSORFLOW.is_dir(), reason="no TensorFlow beside the environment; `make test` puts it there")
 
 
 def _output(*words: str) -> str:
@@ -24,7 +26,7 @@ def _output(*words: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not TENSORFLOW.is_dir(), reason="no TensorFlow beside the environment; `make test` puts it there")
+@needs_tensorflow
 def test_both_interpreters_agree(exported):
     command = str(Path(sys.executable).with_name("edgekit"))
     found = json.loads(_output(command, "verify", str(exported.out / "model.tflite"), "--against",
@@ -34,7 +36,7 @@ def test_both_interpreters_agree(exported):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not TENSORFLOW.is_dir(), reason="no TensorFlow beside the environment; `make test` puts it there")
+@needs_tensorflow
 def test_a_difference_is_seen(exported):
     code = """
 import sys
