@@ -22,6 +22,7 @@ from edgekit.formats.executorch.quantize import kept_float, quantize
 from edgekit.formats.executorch.rewrite import rewrite
 from edgekit.quantize.kinds import kind_of
 from edgekit.quantize.recurrent import unrolled
+from edgekit.types.graph import Source
 
 __all__ = ["MAX_BATCH", "Converted", "backend_of", "convert"]
 
@@ -45,10 +46,10 @@ def backend_of(plan: QuantPlan) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What was lowered, and by module path and kind why covered operators stayed float for want of a kernel."""
+    """What was lowered, and by source and kind why covered operators stayed float for want of a kernel."""
 
     lowered: Lowered
-    without_kernel: Mapping[tuple[str, str], str]
+    without_kernel: Mapping[tuple[Source, str], str]
 
 
 def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
@@ -82,7 +83,7 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    return Converted(lowered, {(program.sources[n].module, kind): reason
+    return Converted(lowered, {(program.sources[n], kind): reason
                                for n, (kind, reason) in without_kernel.items() if n in program.sources})
 
 

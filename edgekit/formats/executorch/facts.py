@@ -12,16 +12,16 @@ from edgekit.formats.executorch.shortcuts import KNOWN
 from edgekit.quantize.recurrent import unrolled_notes
 from edgekit.quantize.rules import matches
 from edgekit.types.artifact import KeptFloat
-from edgekit.types.graph import Op, OpGraph
+from edgekit.types.graph import Op, OpGraph, Source
 from edgekit.types.kinds import WEIGHTED_KINDS
 
 __all__ = ["kept_float", "notes"]
 
 
-def kept_float(graph: OpGraph, plan: QuantPlan, without_kernel: Mapping[tuple[str, str], str]) -> list[KeptFloat]:
+def kept_float(graph: OpGraph, plan: QuantPlan, without_kernel: Mapping[tuple[Source, str], str]) -> list[KeptFloat]:
     """Operators wider than the scheme asks, with the rule or the reason, and their cost.
 
-    ``without_kernel`` says by module path and kind why covered operators stayed float. An operator with wide weights
+    ``without_kernel`` says by source and kind why covered operators stayed float. An operator with wide weights
     and no reason is left out: it was asked for and not done, and verification has to see it.
     """
     if plan.scheme.weights == "float32":
@@ -33,7 +33,7 @@ def kept_float(graph: OpGraph, plan: QuantPlan, without_kernel: Mapping[tuple[st
             for op in graph.ops if (reason := _reason(op, plan, without_kernel)) is not None]
 
 
-def _reason(op: Op, plan: QuantPlan, without_kernel: Mapping[tuple[str, str], str]) -> str | None:
+def _reason(op: Op, plan: QuantPlan, without_kernel: Mapping[tuple[Source, str], str]) -> str | None:
     weights = [c for c in op.constants if c.role == "weight"] if op.kind in WEIGHTED_KINDS else []
     if all(c.dtype == plan.scheme.weights for c in weights) and (weights or op.dtype == plan.scheme.activations):
         return None
@@ -44,7 +44,7 @@ def _reason(op: Op, plan: QuantPlan, without_kernel: Mapping[tuple[str, str], st
         return None
     if op.kind not in covered_kinds(plan.scheme.name):
         return f"{plan.scheme.name} does not cover {op.kind} on ExecuTorch"
-    return without_kernel.get((op.source.module, op.kind)) if op.source is not None else None
+    return without_kernel.get((op.source, op.kind)) if op.source is not None else None
 
 
 def notes(graph: OpGraph, program: Program, quick: bool) -> list[str]:

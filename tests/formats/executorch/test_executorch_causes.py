@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from executorch_support import FORMAT, reached
+from executorch_support import FORMAT, plan_of, reached
 from small_nets import images, sentences
 from torch import nn
+
+from edgekit.formats.executorch.facts import kept_float
 
 
 class ConvSoftmax(nn.Module):
@@ -198,3 +200,27 @@ def test_a_pad_before_a_convolution_that_names_its_padding(tmp_path: Path) -> No
                         nn.Conv2d(8, 8, 3, stride=2, padding="valid", groups=8), nn.SiLU(), nn.Conv2d(8, 4, 1))
     sqnr, _, _ = reached(net, "w8a8-static", images(16), tmp_path)
     assert sqnr > 30
+
+
+class TwoOfOneModule(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Parameter(torch.randn(4, 2, 3, 3) / 4), nn.Parameter(torch.randn(4, 4, 3, 3) / 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.conv_transpose2d(x, self.a, groups=2)
+        return F.conv_transpose2d(torch.relu(x), self.b)
+
+
+def test_a_missing_kernel_excuses_its_own_operator_only(tmp_path: Path) -> None:
+    inputs = [(torch.randn(1, 4, 8, 8),) for _ in range(4)]
+    _, artifact, path = reached(TwoOfOneModule(), "w8a8-static", inputs, tmp_path)
+    first, second = [op for op in FORMAT.graph(path).ops if op.macs]
+    assert (first.dtype, second.dtype) == ("float32", "int8")
+    (kept,) = artifact.kept_float
+    assert "one group only" in kept.reason
+    _, _, path = reached(TwoOfOneModule(), "fp32", inputs, tmp_path)  # as if the second were left out for no reason
+    graph = FORMAT.graph(path)
+    named = kept_float(graph, plan_of("w8a8-static"), {(first.source, first.kind): kept.reason})
+    assert [k.macs for k in named] == [first.macs]
