@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,28 @@ def _section(document: dict[str, Any]) -> str:
         unit = "" if one["unit"] in ("", "ratio", "share") else f" {one['unit']}"
         lines.append(f"| {one['name']} | {_number(one['value'])}{unit} | {one['op']} {_number(one['goal'])}{unit} | "
                      f"{'met' if one['met'] else '**not met**'} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_beside([row for row in document["rows"] if "folds" in row])]) + "\n"
+
+
+def _beside(cells: list[dict[str, Any]]) -> list[str]:
+    """Coverage's cells by flow, one row for each format and precision; nothing for other benchmarks."""
+    groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+    for cell in cells:
+        group = groups.setdefault((cell["precision"], cell["format"]), {})
+        group.setdefault(cell["flow"], []).append(cell)
+    if not groups:
+        return []
+    flows = list(next(iter(groups.values())))
+    return ["", "How many networks run / how many stay within 1 point of their float model / median SQNR:", "",
+            "| | " + " | ".join(flows) + " |", "| --- |" + " --- |" * len(flows),
+            *(f"| {precision} {fmt} | " + " | ".join(map(_outcome, (group[flow] for flow in flows))) + " |"
+              for (precision, fmt), group in groups.items())]
+
+
+def _outcome(cells: list[dict[str, Any]]) -> str:
+    ran = [cell for cell in cells if "error" not in cell]
+    near = sum(cell["drop"] <= 1 for cell in ran)
+    return f"{len(ran)} of {len(cells)} / {near} / {statistics.median(cell['sqnr_db'] for cell in ran):.1f} dB"
 
 
 def page(text: str) -> str:
