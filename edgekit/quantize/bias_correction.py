@@ -12,7 +12,7 @@ one's shifts cost the others up to 3 dB in small nets, so int4 has none.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,13 +26,14 @@ from edgekit.quantize.kinds import op_name
 from edgekit.quantize.simulate import Simulator, energies, worst_db
 from edgekit.quantize.wiring import WEIGHT_AXIS, Wiring
 
-__all__ = ["corrected_biases"]
+__all__ = ["corrected_biases", "outputs_db"]
 
 # Inputs run side by side, so that each layer is corrected before the next one sees its output: as many as these allow.
 _MAX_INPUTS = 32
 _BYTES_BUDGET = 128 * 2**20
-# Mean shifts hardly depend on the exact ranges: a few inputs do for those.
-_RANGE_INPUTS = 8
+# A few inputs show whether there is anything to gain. How much hangs on the exact grids, which take all of them: where
+# much of an image is of one colour, another grid rounds it to another side, and shifts that gain 1.5 dB cost 9 there.
+_FIRST_LOOK = 8
 # Position of the bias among a node's arguments.
 _BIAS_AT = {"batch_norm": 2}
 _MIN_VALUES = 64
@@ -54,14 +55,20 @@ def corrected_biases(program: Program, plan: QuantPlan, kinds: Collection[str]) 
     """
     if not plan.calibration or not plan.scheme.corrects_biases:
         return {}
-    simulator = Simulator(program, replace(plan, calibration=plan.calibration[:_RANGE_INPUTS]))
-    wiring = simulator.wiring
+    first = replace(plan, calibration=plan.calibration[:_FIRST_LOOK])
+    if plan.scheme.ranges == "static" and not _corrected(Simulator(program, first), kinds):
+        return {}
+    return _corrected(Simulator(program, plan), kinds)
+
+
+def _corrected(simulator: Simulator, kinds: Collection[str]) -> dict[str, torch.Tensor]:
+    plan, wiring = simulator.plan, simulator.wiring
     if plan.scheme.activations != "float32" and _NORMS & set(wiring.kinds.values()):
         return {}
     others = set(WEIGHT_AXIS) - set(kinds)
     covered = frozenset(n for n in simulator.covered() if wiring.kinds[wiring.head(n)] not in others)
     layers = {n: bias for n in covered if (bias := _bias(wiring, n)) is not None}
-    shifts = _shifts(simulator, covered, layers, plan)
+    shifts = _shifts(simulator, covered, layers)
     signature = wiring.program.exported.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     return {names[layers[n].name]: wiring.constants[layers[n]].detach() + shift for n, shift in shifts.items()
@@ -82,13 +89,12 @@ def _bias(wiring: Wiring, node: Node) -> Node | None:
     return bias
 
 
-def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[Node],
-            plan: QuantPlan) -> dict[Node, torch.Tensor]:
+def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[Node]) -> dict[Node, torch.Tensor]:
     """Mean of float minus quantised output by channel of each layer, those before it corrected already.
 
     Empty where the corrected outputs are not nearer to the float ones by ``_MIN_GAIN_DB``.
     """
-    wiring = simulator.wiring
+    plan, wiring = simulator.plan, simulator.wiring
     room = _BYTES_BUDGET // (2 * max(_live_bytes(wiring, plan.calibration[0]), 1))
     inputs = plan.calibration[:max(1, min(_MAX_INPUTS, room))]
     shifts: dict[Node, torch.Tensor] = {}
@@ -121,11 +127,11 @@ def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[N
     output = wiring.nodes[-1]
     wanted, corrected = ([run.values[output] for run in runs] for runs in (exact, rounded))
     plain = [simulator.run(sample, covered)[output] for sample in inputs]
-    return shifts if _sqnr(wanted, corrected) >= _sqnr(wanted, plain) + _MIN_GAIN_DB else {}
+    return shifts if outputs_db(wanted, corrected) >= outputs_db(wanted, plain) + _MIN_GAIN_DB else {}
 
 
-def _sqnr(wanted: list[Any], found: list[Any]) -> float:
-    """dB of the worst output over all inputs."""
+def outputs_db(wanted: Sequence[Sequence[torch.Tensor]], found: Sequence[Sequence[torch.Tensor]]) -> float:
+    """SQNR in dB of the worst output; each holds a run's outputs for every input."""
     signal = [sum(column) for column in zip(*map(energies, wanted), strict=True)]
     errors = ([w - f for w, f in zip(*pair, strict=True) if w.is_floating_point()]
               for pair in zip(wanted, found, strict=True))

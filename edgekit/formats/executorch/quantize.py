@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import nn
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.errors import UsageError
+from edgekit.formats.executorch.biases import Asked, store_biases
 from edgekit.formats.executorch.embedding import quantize_embeddings
 from edgekit.formats.executorch.memory_format import arrives_channels_last
 from edgekit.formats.executorch.provenance import is_marked_float, is_signal, origin, program_name
@@ -48,10 +48,12 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan
         _convert_images(module, covered)
     else:
         _separate_biases(module)
+    asked = Asked(module, plan)
     prepared = prepare_pt2e(module, quantizer)
     _calibrate(prepared, plan.calibration if scheme.needs_calibration else (program.example,))
-    _correct_biases(prepared, program, plan)
+    exact = _float_biases(prepared)
     converted = convert_pt2e(prepared)
+    store_biases(converted, program, plan, exact, asked)
     if "embedding" in covered:
         quantize_embeddings(converted, lambda node: kept_float(node, plan, program.sources))
     _share_zero_points(converted)
@@ -69,26 +71,10 @@ def _calibrate(prepared: GraphModule, samples: tuple[Inputs, ...]) -> None:
         prepared(*sample)
 
 
-def _correct_biases(prepared: GraphModule, program: Program, plan: QuantPlan) -> None:
-    """Stores the plan's biases once the ranges are taken.
-
-    One that was rewritten meanwhile is left alone, and so is that of a layer that stayed float: nothing shifts there.
-    """
-    exact = {str(used.target) for node in prepared.graph.nodes if kind_of(node) in _BIASED and is_marked_float(node)
-             for used in node.all_input_nodes if used.op == "get_attr"}
-    for name, value in plan.biases.items():
-        if name in exact:
-            continue
-        path, _, leaf = name.rpartition(".")
-        try:
-            owner = prepared.get_submodule(path)
-            stored = getattr(owner, leaf)
-        except AttributeError:
-            continue
-        if stored.shape == value.shape and torch.equal(stored.detach(), program.exported.state_dict[name].detach()):
-            # in place it would change the program too, which shares the tensor
-            parameter = isinstance(stored, nn.Parameter)
-            setattr(owner, leaf, nn.Parameter(value.clone(), False) if parameter else value.clone())
+def _float_biases(prepared: GraphModule) -> set[str]:
+    """Names of the biases of layers that stay float."""
+    return {str(used.target) for node in prepared.graph.nodes if kind_of(node) in _BIASED and is_marked_float(node)
+            for used in node.all_input_nodes if used.op == "get_attr"}
 
 
 def _split_biases(module: GraphModule) -> None:
