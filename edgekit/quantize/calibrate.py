@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.fx import Node, map_arg
 
 from edgekit.contracts import Inputs, QuantPlan
 from edgekit.errors import UsageError
+from edgekit.quantize.attention import HIDDEN, is_attention, rounded_attention
 from edgekit.quantize.observers import RangeObserver, make_observer, observer_for
 from edgekit.quantize.params import Grid, activation_grid
 from edgekit.quantize.wiring import STATIC_KINDS, Wiring
@@ -19,6 +21,7 @@ __all__ = ["Ranges", "Run", "evaluate"]
 Operand = Callable[[Node, Node, Any], Any]
 Result = Callable[[Node, Any], Any]
 Kernel = Callable[[Node], Callable[..., Any] | None]
+Point = Node | tuple[Node, str]  # whose values are quantised: a node's, or those of a tensor inside attention
 
 
 class Ranges:
@@ -33,9 +36,12 @@ class Ranges:
         covered = wiring.covered(STATIC_KINDS, ())
         points = {wiring.grid_root(n) for n in covered if n not in wiring.fused_into_user}
         points |= {wiring.grid_root(i) for n in covered for i in wiring.activations(n) if n not in wiring.heads}
-        self._observers: dict[Node, RangeObserver] = {
+        self._observers: dict[Point, RangeObserver] = {
             n: make_observer(observer_for(plan.observer, wiring.reader_kinds(n))) for n in points}
-        self._grids: dict[Node, Grid] = {}
+        self._observers |= {(n, name): make_observer(observer_for(plan.observer, readers))
+                            for n in covered if self._bits == 8 and is_attention(n)
+                            for name, readers in HIDDEN.items()}
+        self._grids: dict[Point, Grid] = {}
 
         def watch(node: Node, value: Any) -> Any:
             if node in self._observers:
@@ -43,15 +49,25 @@ class Ranges:
             return value
 
         for inputs in plan.calibration:
-            evaluate(wiring, inputs, result=watch)
+            evaluate(wiring, inputs, result=watch, kernel=self._watch_inside)
 
-    def grid(self, node: Node) -> Grid:
-        """The grid of a node that is its own ``grid_root``. 16-bit grids are symmetric, as the runtimes want them."""
-        if node not in self._grids:
+    def _watch_inside(self, node: Node) -> Callable[..., Any] | None:
+        def watch(name: str, value: torch.Tensor) -> torch.Tensor:
+            self._observers[node, name].update(value)
+            return value
+
+        return partial(rounded_attention, rounding=watch) if (node, "scores") in self._observers else None
+
+    def grid(self, point: Point) -> Grid:
+        """The grid of a node that is its own ``grid_root``, or of a tensor inside attention.
+
+        16-bit grids are symmetric, as the runtimes want them.
+        """
+        if point not in self._grids:
             symmetric = self._bits == 16
-            lo, hi = self._observers[node].range(self._bits, symmetric)
-            self._grids[node] = activation_grid(lo, hi, self._bits, symmetric=symmetric)
-        return self._grids[node]
+            lo, hi = self._observers[point].range(self._bits, symmetric)
+            self._grids[point] = activation_grid(lo, hi, self._bits, symmetric=symmetric)
+        return self._grids[point]
 
 
 class Run:

@@ -11,12 +11,10 @@ import torch
 from torch.fx import Node
 
 from edgekit.contracts import FloatRule, Inputs, Program, QuantPlan
-from edgekit.quantize.attention import rounded_attention
+from edgekit.quantize.attention import is_attention, rounded_attention
 from edgekit.quantize.calibrate import Ranges, evaluate
-from edgekit.quantize.kinds import op_name
 from edgekit.quantize.params import fake_quantize, fake_quantize_dynamic, fake_quantize_weight
 from edgekit.quantize.recurrent import unrolled
-from edgekit.quantize.rules import is_float
 from edgekit.quantize.wiring import DYNAMIC_KINDS, STATIC_KINDS, WEIGHT_AXIS, Wiring
 from edgekit.types.fidelity import WORST_DB
 from edgekit.types.graph import Source
@@ -75,11 +73,10 @@ class Simulator:
 
     def kernel(self, covered: frozenset[Node], node: Node) -> Callable[..., Any] | None:
         """How ``node`` is computed where that is not its own operator: fused attention rounds inside."""
-        if not self.static or node not in covered or op_name(node) != "scaled_dot_product_attention" \
-                or self.plan.scheme.activations != "int8":
+        if not self.static or node not in covered or not is_attention(node) or self.plan.scheme.activations != "int8":
             return None
         return partial(rounded_attention,
-                       float_softmax=is_float(self.plan.keep_float, self.wiring.source(node), "softmax"))
+                       rounding=lambda name, value: fake_quantize(value, self.ranges.grid((node, name))))
 
     def rounds_result(self, node: Node, covered: frozenset[Node]) -> bool:
         return self.static and node in covered and node not in self.wiring.fused_into_user

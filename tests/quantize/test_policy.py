@@ -8,7 +8,7 @@ from quantize_nets import plan_of, program_of
 from torch import nn
 
 from edgekit.quantize.attention import rounded_attention
-from edgekit.quantize.params import Grid, fake_quantize
+from edgekit.quantize.params import Grid, fake_quantize, fake_quantize_dynamic
 from edgekit.quantize.policy import LONG_SOFTMAX, default_rules
 from edgekit.quantize.simulate import energy, layer_errors, ratio_db
 from edgekit.types.scheme import SCHEMES
@@ -137,9 +137,27 @@ def test_fused_attention_rounds_inside_but_not_far(causal):
 
 
 def test_rounded_attention_is_attention_but_for_the_rounding():
+    rounded = []
+
+    def rounding(name, value):
+        rounded.append(name)
+        return fake_quantize_dynamic(value)
+
     q, k, v = torch.randn(3, 1, 4, 16, 8).unbind(0)
     mask = torch.rand(16, 16) > 0.3
     mask[:, 0] = True
     for options in ({}, {"attn_mask": mask}, {"is_causal": True}, {"attn_mask": torch.randn(16, 16), "scale": 0.2}):
         exact = nn.functional.scaled_dot_product_attention(q, k, v, **options)
-        assert ratio_db(energy(exact), energy(exact - rounded_attention(q, k, v, **options))) > 30
+        assert ratio_db(energy(exact), energy(exact - rounded_attention(q, k, v, rounding=rounding, **options))) > 30
+    assert rounded == ["scores", "probabilities"] * 4
+
+
+def test_grids_inside_attention_are_those_of_all_calibration_inputs():
+    torch.manual_seed(0)
+    loud, quiet = 4 * torch.randn(1, 2, 32, 8), torch.randn(1, 2, 32, 8)
+    program = program_of(Fused(), quiet)
+
+    def reached(*calibration):
+        return layer_errors(program, plan_of([(x,) for x in calibration]), [(quiet,)])[-1].sqnr_db
+
+    assert reached(quiet) > reached(loud, quiet) + 5
