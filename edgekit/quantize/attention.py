@@ -9,15 +9,17 @@ import torch
 from torch.fx import Node
 
 from edgekit.quantize.kinds import op_name
+from edgekit.types.scheme import Scheme
 
-__all__ = ["HIDDEN", "is_attention", "rounded_attention"]
+__all__ = ["HIDDEN", "rounded_attention", "rounds_inside"]
 
 # The tensors inside, by name, and the kinds of operators that read them.
 HIDDEN = {"scores": ("softmax",), "probabilities": ("matmul",)}
 
 
-def is_attention(node: Node) -> bool:
-    return op_name(node) == "scaled_dot_product_attention"
+def rounds_inside(node: Node, scheme: Scheme) -> bool:
+    """Whether ``node``, where the scheme covers it, is fused attention whose ``HIDDEN`` tensors are integers."""
+    return op_name(node) == "scaled_dot_product_attention" and (scheme.ranges, scheme.activations) == ("static", "int8")
 
 
 def rounded_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor,

@@ -12,7 +12,7 @@ one's shifts cost the others up to 3 dB in small nets, so int4 has none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,10 +23,10 @@ from torch.fx import Node
 from edgekit.contracts import Inputs, Program, QuantPlan
 from edgekit.quantize.calibrate import Run
 from edgekit.quantize.kinds import op_name
-from edgekit.quantize.simulate import Simulator, energies, worst_db
+from edgekit.quantize.simulate import Simulator, outputs_db
 from edgekit.quantize.wiring import WEIGHT_AXIS, Wiring
 
-__all__ = ["corrected_biases", "outputs_db"]
+__all__ = ["corrected_biases"]
 
 # Inputs run side by side, so that each layer is corrected before the next one sees its output: as many as these allow.
 _MAX_INPUTS = 32
@@ -128,14 +128,6 @@ def _shifts(simulator: Simulator, covered: frozenset[Node], layers: Collection[N
     wanted, corrected = ([run.values[output] for run in runs] for runs in (exact, rounded))
     plain = [simulator.run(sample, covered)[output] for sample in inputs]
     return shifts if outputs_db(wanted, corrected) >= outputs_db(wanted, plain) + _MIN_GAIN_DB else {}
-
-
-def outputs_db(wanted: Sequence[Sequence[torch.Tensor]], found: Sequence[Sequence[torch.Tensor]]) -> float:
-    """SQNR in dB of the worst output; each holds a run's outputs for every input."""
-    signal = [sum(column) for column in zip(*map(energies, wanted), strict=True)]
-    errors = ([w - f for w, f in zip(*pair, strict=True) if w.is_floating_point()]
-              for pair in zip(wanted, found, strict=True))
-    return worst_db(signal, [sum(column) for column in zip(*map(energies, errors), strict=True)])
 
 
 def _live_bytes(wiring: Wiring, sample: Inputs) -> int:

@@ -11,7 +11,7 @@ from torch.fx import Node, map_arg
 
 from edgekit.contracts import Inputs, QuantPlan
 from edgekit.errors import UsageError
-from edgekit.quantize.attention import HIDDEN, is_attention, rounded_attention
+from edgekit.quantize.attention import HIDDEN, rounded_attention, rounds_inside
 from edgekit.quantize.observers import RangeObserver, make_observer, observer_for
 from edgekit.quantize.params import Grid, activation_grid
 from edgekit.quantize.wiring import STATIC_KINDS, Wiring
@@ -39,7 +39,7 @@ class Ranges:
         self._observers: dict[Point, RangeObserver] = {
             n: make_observer(observer_for(plan.observer, wiring.reader_kinds(n))) for n in points}
         self._observers |= {(n, name): make_observer(observer_for(plan.observer, readers))
-                            for n in covered if self._bits == 8 and is_attention(n)
+                            for n in covered if rounds_inside(n, plan.scheme)
                             for name, readers in HIDDEN.items()}
         self._grids: dict[Point, Grid] = {}
 

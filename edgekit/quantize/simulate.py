@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch.fx import Node
 
 from edgekit.contracts import FloatRule, Inputs, Program, QuantPlan
-from edgekit.quantize.attention import is_attention, rounded_attention
+from edgekit.quantize.attention import rounded_attention, rounds_inside
 from edgekit.quantize.calibrate import Ranges, evaluate
 from edgekit.quantize.params import fake_quantize, fake_quantize_dynamic, fake_quantize_weight
 from edgekit.quantize.recurrent import unrolled
@@ -20,7 +20,7 @@ from edgekit.types.fidelity import WORST_DB
 from edgekit.types.graph import Source
 from edgekit.types.verification import LayerError
 
-__all__ = ["Simulator", "energies", "layer_errors", "ratio_db", "simulate", "worst_db"]
+__all__ = ["Simulator", "energies", "layer_errors", "outputs_db", "ratio_db", "simulate", "worst_db"]
 
 # Kinds with int4 weights where the scheme asks for them; all formats store the others in int8 or float.
 _INT4_KINDS = frozenset(("conv", "linear"))
@@ -73,7 +73,7 @@ class Simulator:
 
     def kernel(self, covered: frozenset[Node], node: Node) -> Callable[..., Any] | None:
         """How ``node`` is computed where that is not its own operator: fused attention rounds inside."""
-        if not self.static or node not in covered or not is_attention(node) or self.plan.scheme.activations != "int8":
+        if node not in covered or not rounds_inside(node, self.plan.scheme):
             return None
         return partial(rounded_attention,
                        rounding=lambda name, value: fake_quantize(value, self.ranges.grid((node, name))))
@@ -142,6 +142,14 @@ def energy(values: torch.Tensor) -> float:
 def energies(values: Iterable[Any]) -> list[float]:
     """:func:`energy` of each floating-point value."""
     return [energy(v) for v in values if v.is_floating_point()]
+
+
+def outputs_db(wanted: Sequence[Sequence[torch.Tensor]], found: Sequence[Sequence[torch.Tensor]]) -> float:
+    """SQNR in dB of the worst output; each holds a run's outputs for every input."""
+    signal = [sum(column) for column in zip(*map(energies, wanted), strict=True)]
+    errors = ([w - f for w, f in zip(*pair, strict=True) if w.is_floating_point()]
+              for pair in zip(wanted, found, strict=True))
+    return worst_db(signal, [sum(column) for column in zip(*map(energies, errors), strict=True)])
 
 
 def worst_db(signal: Iterable[float], noise: Iterable[float]) -> float:

@@ -10,8 +10,8 @@ from torch import nn
 from torch.fx import GraphModule
 
 from edgekit.contracts import Inputs, Program, QuantPlan
-from edgekit.quantize.bias_correction import outputs_db
 from edgekit.quantize.kinds import op_name
+from edgekit.quantize.simulate import outputs_db
 
 __all__ = ["Asked", "store_biases"]
 
@@ -40,10 +40,11 @@ class Asked:
 
 
 def store_biases(converted: GraphModule, program: Program, plan: QuantPlan, exact: Collection[str],
-                 asked: Asked) -> None:
+                 asked: Asked) -> bool:
     """Stores the plan's biases, except those named in ``exact``, whose layers stayed float: nothing shifts there.
 
-    One that was rewritten meanwhile is left alone. All are, where the outputs come no nearer to those in ``asked``.
+    One that was rewritten meanwhile is left alone. Returns False where all are, because the outputs would come further
+    from those in ``asked``.
     """
     places = [(owner, leaf, before, plan.biases[name])
               for name, owner, leaf, before in _own(converted, program, plan) if name not in exact]
@@ -56,6 +57,8 @@ def store_biases(converted: GraphModule, program: Program, plan: QuantPlan, exac
         if outputs_db(asked.wanted, corrected) < outputs_db(asked.wanted, plain):
             for owner, leaf, before, _ in places:
                 setattr(owner, leaf, before)
+            return False
+    return True
 
 
 def _own(module: GraphModule, program: Program, plan: QuantPlan) -> Iterator[tuple[str, Any, str, torch.Tensor]]:

@@ -46,15 +46,17 @@ def backend_of(plan: QuantPlan) -> str:
 
 @dataclass(frozen=True)
 class Converted:
-    """What was lowered, and by source and kind why covered operators stayed float for want of a kernel."""
+    """What was lowered; by source and kind, why covered operators stayed float for want of a kernel; and whether the
+    plan's biases could be used."""
 
     lowered: Lowered
     without_kernel: Mapping[tuple[Source, str], str]
+    corrected: bool
 
 
 def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
     """Writes ``out``, which appears whole or not at all. Raises ConversionError where the tools fail."""
-    backend, without_kernel = backend_of(plan), dict[str, tuple[str, str]]()
+    backend, quantized = backend_of(plan), None
     program = unrolled(program)
     _refuse_volumes(program)
     module = program.exported.module(check_guards=False)
@@ -63,7 +65,8 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
     rewrite(module)
     try:
         if plan.scheme.quantized:
-            module, without_kernel = quantize(module, program, plan)
+            quantized = quantize(module, program, plan)
+            module = quantized.module
         elif plan.scheme.weights == "float16":
             module = to_half(module, lambda node: kept_float(node, plan, program.sources))
         border = shape_border(module, program, plan.io)
@@ -83,8 +86,10 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    return Converted(lowered, {(program.sources[n], kind): reason
-                               for n, (kind, reason) in without_kernel.items() if n in program.sources})
+    if quantized is None:
+        return Converted(lowered, {}, corrected=True)
+    return Converted(lowered, {(program.sources[n], kind): reason for n, (kind, reason)
+                               in quantized.without_kernel.items() if n in program.sources}, quantized.corrected)
 
 
 def _refuse_volumes(program: Program) -> None:

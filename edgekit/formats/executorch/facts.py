@@ -47,11 +47,13 @@ def _reason(op: Op, plan: QuantPlan, without_kernel: Mapping[tuple[Source, str],
     return without_kernel.get((op.source, op.kind)) if op.source is not None else None
 
 
-def notes(graph: OpGraph, program: Program, quick: bool) -> list[str]:
-    """``quick``: whether lowering could take its shortcuts."""
+def notes(graph: OpGraph, program: Program, quick: bool, corrected: bool) -> list[str]:
+    """``quick``: whether lowering could take its shortcuts. ``corrected``: whether the plan's biases could be used."""
+    plain = [] if corrected else ["corrected biases are left out: on the grid that XNNPACK wants for all operands of a "
+                                  "concatenation they would bring the outputs further from float"]
     slow = [] if quick else ["lowering took longer than it has to: its shortcuts are known for "
                              + ", ".join(f"{p} {v}x" for p, v in KNOWN.items()) + " only"]
-    return [*_dynamic_batch(program), *unrolled_notes(program), *_tied(graph), *_outside_kernels(graph), *slow]
+    return [*_dynamic_batch(program), *unrolled_notes(program), *_tied(graph), *_outside_kernels(graph), *plain, *slow]
 
 
 def _dynamic_batch(program: Program) -> Iterator[str]:

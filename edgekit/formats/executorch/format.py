@@ -50,7 +50,7 @@ class ExecutorchFormat:
         graph, description = self.graph(out), converted.lowered.description
         return describe(self.name, out, plan.scheme.name, description.backend, graph, description.inputs,
                         description.outputs, self.runtime(), kept_float(graph, plan, converted.without_kernel),
-                        notes(graph, program, converted.lowered.quick))
+                        notes(graph, program, converted.lowered.quick, converted.corrected))
 
     def load(self, path: Path) -> Session:
         with needs_extra(self.name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch.fx import GraphModule, Node
@@ -20,17 +21,24 @@ from edgekit.quantize.kinds import kind_of
 from edgekit.quantize.rules import covering
 from edgekit.types.graph import Source
 
-__all__ = ["kept_float", "quantize"]
+__all__ = ["Quantized", "kept_float", "quantize"]
 
 _BIASED = ("linear", "conv", "depthwise_conv", "conv_transpose")
 _BITS = {"int8": 8, "int4": 4}
 
 
-def quantize(module: GraphModule, program: Program, plan: QuantPlan
-             ) -> tuple[GraphModule, dict[str, tuple[str, str]]]:
+class Quantized(NamedTuple):
+    """``without_kernel`` says, by name in the program, the kind of covered operators that stayed float for want of a
+    kernel, and why; ``corrected``, whether the plan's biases could be used."""
+
+    module: GraphModule
+    without_kernel: Mapping[str, tuple[str, str]]
+    corrected: bool
+
+
+def quantize(module: GraphModule, program: Program, plan: QuantPlan) -> Quantized:
     """``module`` (unlifted, of ``program``) in PT2E's quantise-dequantise form under ``plan``.
 
-    Also returns, by name in the program, the kind of covered operators that stayed float for want of a kernel, and why.
     Raises UsageError where a static scheme has no calibration inputs.
     """
     scheme = plan.scheme
@@ -53,11 +61,11 @@ def quantize(module: GraphModule, program: Program, plan: QuantPlan
     _calibrate(prepared, plan.calibration if scheme.needs_calibration else (program.example,))
     exact = _float_biases(prepared)
     converted = convert_pt2e(prepared)
-    store_biases(converted, program, plan, exact, asked)
+    corrected = store_biases(converted, program, plan, exact, asked)
     if "embedding" in covered:
         quantize_embeddings(converted, lambda node: kept_float(node, plan, program.sources))
     _share_zero_points(converted)
-    return converted, quantizer.without_kernel
+    return Quantized(converted, quantizer.without_kernel, corrected)
 
 
 def kept_float(node: Node, plan: QuantPlan, sources: Mapping[str, Source]) -> bool:

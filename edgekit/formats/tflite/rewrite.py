@@ -66,7 +66,8 @@ def repeats_as_copies(module: GraphModule) -> None:
                 with module.graph.inserting_before(node):
                     result = module.graph.call_function(_ATEN.cat.default, ([result] * count, axis))
                 result.meta = meta_for_new(node)
-        result.meta["val"] = node.meta["val"]
+        if result is not source:
+            result.meta["val"] = node.meta["val"]
         node.replace_all_uses_with(result)
         module.graph.erase_node(node)
     module.recompile()
