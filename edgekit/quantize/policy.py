@@ -36,6 +36,15 @@ FRAGILE = {
     "sin": "angles need finer steps than 8 bits over their range",
     "cos": "angles need finer steps than 8 bits over their range",
 }
+# By ATen name, operators of kinds that stand it otherwise.
+_FRAGILE_NAMES = {
+    **dict.fromkeys(("elu", "elu_", "selu", "celu", "mish", "softplus"),
+                    "converters take it apart, and small values are lost in its exponential's 8 bits"),
+    **dict.fromkeys(("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "cosine_similarity"),
+                    "squares spread values over too many orders of magnitude for 8 bits"),
+    **dict.fromkeys(("upsample_bicubic2d", "grid_sampler", "grid_sampler_2d"),
+                    "converters take it apart, and the rounding of dozens of pieces adds up"),
+}
 # Masks use -1e4 (float16 models), -1e9, float32's lowest number or minus infinity; no trained weight comes near.
 _HUGE = -9e3
 _NORMS = {"layer_norm", "group_norm"}
@@ -64,14 +73,15 @@ def _fragile_rules(wiring: Wiring) -> Iterator[FloatRule]:
     weighted = {s.module for n in wiring.nodes if wiring.kinds[n] in WEIGHTED_KINDS and (s := wiring.source(n))}
     for node in wiring.nodes:
         kind, source = wiring.kinds[node], wiring.source(node)
-        if kind not in FRAGILE or not wiring.is_real(node):
+        reason = _FRAGILE_NAMES.get(op_name(node), FRAGILE.get(kind))
+        if reason is None or not wiring.is_real(node):
             continue
         module = source.module if source else "*"
         holds_weights = any(path == module or path.startswith(module + ".") for path in weighted)
         if module in ("*", _TOP) or holds_weights:
-            yield FloatRule(module, kind, FRAGILE[kind], "rule", node.name)
+            yield FloatRule(module, kind, reason, "rule", node.name)
         else:
-            yield FloatRule(module, "*", FRAGILE[kind], "rule")
+            yield FloatRule(module, "*", reason, "rule")
 
 
 def _residual_rules(wiring: Wiring) -> Iterator[FloatRule]:

@@ -13,8 +13,10 @@ from torch import fx, nn
 
 from edgekit.contracts import Inputs
 from edgekit.workload.branches import merge_branches
+from edgekit.workload.broadcasts import cropping_pads, implied_expansions
 from edgekit.workload.constants import fold_constants
 from edgekit.workload.fold import batch_norm_as_convolution, fold_batch_norm
+from edgekit.workload.patches import sliced_patches
 from edgekit.workload.products import products_as_linear
 from edgekit.workload.reparameterize import reparameterize
 from edgekit.workload.rewrites import (
@@ -25,7 +27,13 @@ from edgekit.workload.rewrites import (
     softmax_in_two_dimensions,
 )
 from edgekit.workload.tensors import drop_unused
-from edgekit.workload.windows import clipped_windows, counted_padding
+from edgekit.workload.windows import (
+    adaptive_maxima,
+    adaptive_means,
+    clipped_windows,
+    counted_padding,
+    depth_windows,
+)
 
 __all__ = ["REWRITES", "normalize_graph", "normalize_module"]
 
@@ -36,6 +44,12 @@ REWRITES: tuple[Callable[[fx.GraphModule], int], ...] = (
     remove_identities,
     fold_constants,
     explicit_pool_stride,
+    adaptive_maxima,
+    adaptive_means,
+    depth_windows,
+    sliced_patches,
+    cropping_pads,
+    implied_expansions,
     counted_padding,
     clipped_windows,
     products_as_linear,

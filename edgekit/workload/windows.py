@@ -12,7 +12,7 @@ from torch import fx
 
 from edgekit.workload.tensors import meta_for_new
 
-__all__ = ["clipped_windows", "counted_padding"]
+__all__ = ["adaptive_maxima", "adaptive_means", "clipped_windows", "counted_padding", "depth_windows"]
 
 aten = torch.ops.aten
 # Convolutions that name their padding -> those that count it.
@@ -63,6 +63,91 @@ def clipped_windows(module: fx.GraphModule) -> int:
         if window == list(size) or any(k < s for k, s in zip(window, size, strict=True)):
             continue
         node.args = (source, list(size), list(size))
+        changed += 1
+    return changed
+
+
+def adaptive_maxima(module: fx.GraphModule) -> int:
+    """A maximum over a given number of windows has windows of one size, or is spelled out row by row and column by
+    column: two of the three converters do not know it."""
+    changed = 0
+    for node in list(module.graph.nodes):
+        if node.target is not aten.adaptive_max_pool2d.default:
+            continue
+        source, wanted = node.args
+        values = [user for user in node.users if user.args[1] == 0]
+        if len(values) != len(node.users) or "val" not in source.meta:
+            continue
+        sizes = source.meta["val"].shape[-2:]
+        if not all(isinstance(s, int) for s in sizes):
+            continue
+        with module.graph.inserting_before(node):
+            result = _maxima(module, source, list(sizes), _each_axis(wanted, 2), node)
+        for user in values:
+            result.meta |= {"val": user.meta["val"]} if "val" in user.meta else {}
+            user.replace_all_uses_with(result)
+            module.graph.erase_node(user)
+        module.graph.erase_node(node)
+        changed += 1
+    return changed
+
+
+def _maxima(module: fx.GraphModule, source: fx.Node, sizes: list[int], wanted: list[int], like: fx.Node) -> fx.Node:
+    def write(target: Any, *args: Any) -> fx.Node:
+        made = module.graph.call_function(target, args)
+        made.meta = meta_for_new(like)
+        return made
+
+    if all(s % w == 0 for s, w in zip(sizes, wanted, strict=True)):
+        window = [s // w for s, w in zip(sizes, wanted, strict=True)]
+        return write(aten.max_pool2d.default, source, window, window)
+    result = source
+    for axis, (size, count) in enumerate(zip(sizes, wanted, strict=True), start=2):
+        bounds = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]  # as PyTorch lays them
+        result = write(aten.cat.default, [
+            write(aten.amax.default, write(aten.slice.Tensor, result, axis, low, high), [axis], True)
+            for low, high in bounds], axis)
+    return result
+
+
+def adaptive_means(module: fx.GraphModule) -> int:
+    """An average over a given number of windows that divide the image has windows of one size: XNNPACK's kernel."""
+    changed = 0
+    for node in module.graph.nodes:
+        if node.target is not aten.adaptive_avg_pool2d.default or "val" not in node.args[0].meta:
+            continue
+        sizes, wanted = node.args[0].meta["val"].shape[-2:], _each_axis(node.args[1], 2)
+        if wanted == [1, 1] or any(not isinstance(s, int) or s % w for s, w in zip(sizes, wanted, strict=True)):
+            continue  # one window is a mean
+        window = [s // w for s, w in zip(sizes, wanted, strict=True)]
+        node.target, node.args = aten.avg_pool2d.default, (node.args[0], window, window)
+        changed += 1
+    return changed
+
+
+def depth_windows(module: fx.GraphModule) -> int:
+    """A pool over volumes whose windows are one pixel high and wide (LocalResponseNorm's) is one over images."""
+    changed = 0
+    for node in list(module.graph.nodes):
+        if node.target is not aten.avg_pool3d.default or "val" not in node.args[0].meta or node.kwargs:
+            continue
+        source, kernel, stride, *rest = (*node.args, []) if len(node.args) == 2 else node.args
+        kernel = _each_axis(kernel, 3)
+        stride = _each_axis(stride or kernel, 3)
+        shape, result = list(source.meta["val"].shape), list(node.meta["val"].shape)
+        if kernel[1:] != [1, 1] or stride[1:] != [1, 1] or (rest and any(rest[0])) or any(rest[1:2] + rest[3:]):
+            continue
+        if len(shape) != 5 or not all(isinstance(s, int) for s in shape[1:]):
+            continue
+        with module.graph.inserting_before(node):
+            flat = module.graph.call_function(aten.reshape.default, (source, [-1, *shape[1:3], shape[3] * shape[4]]))
+            pool = module.graph.call_function(aten.avg_pool2d.default, (flat, [kernel[0], 1], [stride[0], 1]))
+            whole = module.graph.call_function(aten.reshape.default, (pool, [-1, *result[1:]]))
+        for new in (flat, pool, whole):
+            new.meta = meta_for_new(node)
+        whole.meta["val"] = node.meta["val"]
+        node.replace_all_uses_with(whole)
+        module.graph.erase_node(node)
         changed += 1
     return changed
 

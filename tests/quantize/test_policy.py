@@ -161,3 +161,15 @@ def test_grids_inside_attention_are_those_of_all_calibration_inputs():
         return layer_errors(program, plan_of([(x,) for x in calibration]), [(quiet,)])[-1].sqnr_db
 
     assert reached(quiet) > reached(loud, quiet) + 5
+
+
+class Spread(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - torch.std(x, 1, keepdim=True)
+
+
+@pytest.mark.parametrize("function", [nn.ELU(), nn.SELU(), nn.CELU(), nn.Mish(), nn.Softplus(), Spread()],
+                         ids=lambda m: type(m).__name__)
+def test_operators_that_converters_take_apart_stay_float(function: nn.Module) -> None:
+    _, rules = rules_for(nn.Sequential(nn.Linear(8, 8), function, nn.Linear(8, 8)), torch.randn(2, 8))
+    assert [rule.module for rule in rules] == ["1"]

@@ -79,6 +79,7 @@ def convert(program: Program, plan: QuantPlan, out: Path) -> Converted:
             "converter-failed", f"ExecuTorch cannot lower {program.name}", cause=_shortened(error),
             next="keep the operator that the cause names float (quantize.keep_float), or leave this format out") \
             from error
+    _refuse_without_kernels(lowered)
     temporary = out.with_name(out.name + ".part")
     try:
         with temporary.open("wb") as file:
@@ -101,6 +102,24 @@ def _refuse_volumes(program: Program) -> None:
                 where=str(program.sources.get(node.name) or node.name),
                 cause="its kernels convolve over one or two axes",
                 next="leave executorch out of `formats`, or write the convolution as 2-D ones")
+
+
+def _refuse_without_kernels(lowered: Lowered) -> None:
+    """Operators outside the delegate for which the runtime has no portable kernel either."""
+    from executorch.extension.pybindings import _portable_lib
+
+    known = set(_portable_lib._get_operator_names())
+    used = {op.name: f"{op.name}.{op.overload}" if op.overload else op.name
+            for plan in lowered.program.executorch_program.execution_plan for op in plan.operators}
+    missing = [name for name, whole in used.items() if whole not in known]
+    if missing:
+        places = [lowered.description.source(index) for name in missing
+                  for index, _ in lowered.description.portable.get(name, ())]
+        raise ConversionError(
+            "converter-failed", f"ExecuTorch has no kernel for {', '.join(missing)}",
+            where=next((str(place) for place in places if place), None),
+            cause="XNNPACK does not take the operator, and there is no portable kernel for it",
+            next="write it with other operators, or leave executorch out of `formats`")
 
 
 def _shortened(error: BaseException) -> str:

@@ -19,6 +19,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from edgekit.formats.executorch.description import METHOD, Description, SourceTable
+from edgekit.formats.executorch.own_reads import read_separately
 from edgekit.formats.executorch.partition import Partitioner, refusals
 from edgekit.formats.executorch.provenance import origin
 from edgekit.formats.executorch.shortcuts import shortcuts
@@ -54,7 +55,8 @@ def lower(exported: ExportedProgram, labels: Labels, sources: Mapping[str, Sourc
     partitioners = [Partitioner()] if labels.backend == "xnnpack" else []
     config = EdgeCompileConfig(_check_ir_validity=False)  # the runtime's own check at load time is the one that counts
     with shortcuts() as quick, refusals() as reasons:
-        edge = to_edge_transform_and_lower(exported, partitioner=partitioners, compile_config=config)
+        edge = to_edge_transform_and_lower(exported, transform_passes=[read_separately] if partitioners else None,
+                                           partitioner=partitioners, compile_config=config)
         description = _describe(edge, labels, sources, reasons)
         edge = EdgeProgramManager(
             {"forward": edge.exported_program()}, constant_methods={METHOD: description.document()},

@@ -171,11 +171,21 @@ def _select(node: Node, write: _Writer) -> Node | None:
     return write(_aten.reshape.default, part, _shape(node))
 
 
-def _with_tensor(node: Node, write: _Writer) -> Node | None:
-    """``mul.Scalar`` and its kin: the partitioner knows the other overload only."""
-    target = {_aten.mul.Scalar: _aten.mul.Tensor, _aten.add.Scalar: _aten.add.Tensor,
-              _aten.sub.Scalar: _aten.sub.Tensor, _aten.div.Scalar: _aten.div.Tensor}[node.target]  # type: ignore[index]
-    return write(target, *node.args) if len(node.args) == 2 else None
+def _with_floats(node: Node, write: _Writer) -> Node | None:
+    """Numbers as floats where the result is one: lowering stores an integer as int64 and casts it in every run.
+
+    ``mul.Scalar`` and its kin become the overload that the partitioner knows; a factor of a number becomes part of it.
+    """
+    target: Any = _WITH_NUMBERS[node.target]
+    numbers = [isinstance(a, int | float) for a in node.args[:2]]
+    if not node.meta["val"].is_floating_point() or (target is node.target and not any(numbers)):
+        return None
+    factor: Any = node.args[2] if len(node.args) > 2 else node.kwargs.get("alpha", 1)
+    operands: list[Any] = [float(a) if is_number else a  # type: ignore[arg-type]
+                           for a, is_number in zip(node.args, numbers, strict=False)]
+    if numbers[1]:
+        operands[1], factor = operands[1] * factor, 1
+    return write(target, *operands, **({} if factor == 1 else {"alpha": factor}))
 
 
 def _shape(node: Any) -> list[Any]:
@@ -186,6 +196,11 @@ def _is_static(node: Any) -> bool:
     return all(isinstance(d, int) for d in _shape(node))
 
 
+_WITH_NUMBERS: dict[object, object] = {
+    _aten.mul.Scalar: _aten.mul.Tensor, _aten.add.Scalar: _aten.add.Tensor, _aten.sub.Scalar: _aten.sub.Tensor,
+    _aten.div.Scalar: _aten.div.Tensor, _aten.mul.Tensor: _aten.mul.Tensor, _aten.add.Tensor: _aten.add.Tensor,
+    _aten.sub.Tensor: _aten.sub.Tensor, _aten.div.Tensor: _aten.div.Tensor, _aten.rsub.Scalar: _aten.rsub.Scalar,
+}
 # Position of the axis among the arguments.
 _SPLITS: dict[object, int] = {_aten.split.Tensor: 2, _aten.split_with_sizes.default: 2, _aten.chunk.default: 2,
                               _aten.unbind.int: 1}
@@ -196,6 +211,5 @@ _RULES: dict[object, Callable[[Node, _Writer], Node | None]] = {
     _aten.matmul.default: _matmul, _aten.select.int: _select,
     _aten.unsqueeze.default: _as_reshape, _aten.squeeze.dim: _as_reshape, _aten.squeeze.dims: _as_reshape,
     _aten.squeeze.default: _as_reshape,
-    _aten.mul.Scalar: _with_tensor, _aten.add.Scalar: _with_tensor, _aten.sub.Scalar: _with_tensor,
-    _aten.div.Scalar: _with_tensor,
+    **dict.fromkeys(_WITH_NUMBERS, _with_floats),
 }

@@ -22,6 +22,10 @@ __all__ = ["calibrate", "model_inputs"]
 # Operators whose result has the grid of their first input (zeros and a max-pool's minus infinity lie on its edge).
 _SAME_VALUES = frozenset({"RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "PAD", "PADV2"})
 
+# Activations that cut, and operators through which what they will cut passes unchanged.
+_CUTS = frozenset({"RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1"})
+_MOVES = _SAME_VALUES | {"SLICE", "STRIDED_SLICE"}
+
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -49,10 +53,30 @@ def calibrate(path: Path, graph: FileGraph, plan: QuantPlan, scratch: Path) -> R
         source = _root(index, origin)
         if graph.tensors[source].name in ranges:
             ranges[graph.tensors[index].name] = ranges[graph.tensors[source].name]
+    _clip(graph, ranges)
     part = kept.with_suffix(".part")
     part.write_text(json.dumps(ranges), encoding="utf-8")
     part.replace(kept)
     return ranges
+
+
+def _clip(graph: FileGraph, ranges: Ranges) -> None:
+    """What an activation alone reads gets the activation's own range: values that it cuts off need no steps.
+
+    The converter fuses most activations into the operator before; that of a transposed convolution stays behind a crop.
+    """
+    readers: dict[int, int] = defaultdict(int)
+    for index in [*(t for op in graph.ops for t in op.inputs), *graph.outputs]:
+        readers[index] += 1
+    makers = {t: op for op in graph.ops for t in op.outputs}
+    for cut in graph.ops:
+        kept = ranges.get(graph.tensors[cut.outputs[0]].name) if cut.name in _CUTS else None
+        index = cut.inputs[0]
+        while kept is not None and index in makers and readers[index] == 1:
+            ranges[graph.tensors[index].name] = kept
+            if makers[index].name not in _MOVES:
+                break
+            index = makers[index].inputs[0]
 
 
 def _observe(path: Path, graph: FileGraph, samples: tuple[Inputs, ...], observers: dict[int, RangeObserver]) -> None:

@@ -54,10 +54,13 @@ def repeats_as_copies(module: GraphModule) -> None:
     """``x.repeat(1, 2, 1, 1)`` is ``x`` twice: litert-torch turns images channels last, but not how often each axis
     repeats."""
     for node in list(module.graph.nodes):
-        if node.target is not _ATEN.repeat.default or not all(isinstance(n, int) for n in node.args[1]):
+        if node.target not in (_ATEN.repeat.default, _ATEN.tile.default) or not all(
+                isinstance(n, int) for n in node.args[1]):
             continue
         source, counts = node.args
         axes = len(source.meta["val"].shape)
+        if node.target is _ATEN.tile.default:
+            counts = [1] * (axes - len(counts)) + counts
         if len(counts) != axes:  # new axes in front
             continue
         result = source

@@ -81,6 +81,46 @@ def test_integer_arithmetic_beside_quantisation(scheme: str, tmp_path: Path) -> 
     assert sqnr > 30
 
 
+class Softplus(nn.Module):
+    """Lowering takes the softplus apart: two of its three readers lie outside the delegate, ``exp`` inside."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, size, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.softplus(self.conv(x)) * 4
+
+
+@pytest.mark.parametrize("size", [4, 32], ids=["does_not_run", "silently_wrong"])
+def test_a_delegates_output_that_is_also_read_inside(size: int, tmp_path: Path) -> None:
+    sqnr, _, _ = reached(Softplus(size), "w8a8-static", images(4), tmp_path)
+    assert sqnr > 40
+
+
+class WholeNumbers(nn.Module):
+    """Arithmetic with integers as people write it; a product of integers stays one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y = self.conv(x)
+        y = torch.add(1 - y * F.relu6(y + 3) / 6, 3, alpha=2) - 1
+        y = torch.ops.aten.add.Scalar(torch.ops.aten.mul.Scalar(y, 2), 3, 2)
+        return y, ((x > 0).flatten(1).sum(1) + 2) * 3
+
+
+@pytest.mark.parametrize("scheme", ["fp32", "fp16", "w8a8-static"])
+def test_whole_numbers_are_not_cast_in_every_run(scheme: str, tmp_path: Path) -> None:
+    """Lowering stores them as int64, and a portable operator casts each of them."""
+    sqnr, _, path = reached(WholeNumbers(), scheme, images(4), tmp_path)
+    casts = {c.dtype for op in FORMAT.graph(path).ops if op.kind == "cast" for c in op.constants}
+    assert sqnr > {"fp32": 120, "fp16": 55, "w8a8-static": 35}[scheme]
+    assert "int64" not in casts
+
+
 class Pools(nn.Module):
     def __init__(self) -> None:
         super().__init__()
