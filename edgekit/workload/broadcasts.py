@@ -42,8 +42,8 @@ def implied_expansions(module: fx.GraphModule) -> int:
 def _implied(user: fx.Node, expanded: fx.Node, source: fx.Node) -> bool:
     """Whether ``user``'s result has the same shape with ``source`` in place of ``expanded``."""
     operands = [source if n is expanded else n for n in user.args if isinstance(n, fx.Node)]
-    if any("val" not in n.meta for n in (user, *operands)):
-        return False
+    if any("val" not in n.meta for n in (user, *operands)) or not source.meta["val"].shape:
+        return False  # one without axes has no say in the result's dtype
     shapes = [[str(d) for d in reversed(n.meta["val"].shape)] for n in operands]  # open sizes by their names
     wanted = [str(d) for d in reversed(user.meta["val"].shape)]
     return all(any(at < len(s) and s[at] == size for s in shapes) for at, size in enumerate(wanted))
@@ -56,7 +56,8 @@ def cropping_pads(module: fx.GraphModule) -> int:
         amounts: Any = node.args[1] if node.target in (aten.pad.default, aten.constant_pad_nd.default) else ()
         if not all(isinstance(a, int) for a in amounts) or not any(a < 0 for a in amounts):
             continue
-        if len(node.args) > 2 and isinstance(node.args[2], str) and node.args[2] != "constant":
+        mode = node.args[2] if node.target is aten.pad.default and len(node.args) > 2 else "constant"
+        if node.kwargs.get("mode", mode) != "constant":
             continue
         result = node.args[0]
         axes = len(node.meta["val"].shape)

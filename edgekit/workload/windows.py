@@ -102,7 +102,8 @@ def _maxima(module: fx.GraphModule, source: fx.Node, sizes: list[int], wanted: l
         window = [s // w for s, w in zip(sizes, wanted, strict=True)]
         return write(aten.max_pool2d.default, source, window, window)
     result = source
-    for axis, (size, count) in enumerate(zip(sizes, wanted, strict=True), start=2):
+    first = len(source.meta["val"].shape) - 2
+    for axis, (size, count) in enumerate(zip(sizes, wanted, strict=True), start=first):
         bounds = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]  # as PyTorch lays them
         result = write(aten.cat.default, [
             write(aten.amax.default, write(aten.slice.Tensor, result, axis, low, high), [axis], True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from executorch.backends.xnnpack.utils.quant_utils import is_dequant
+from executorch.exir.dialects._ops import ops as exir_ops
 from executorch.exir.pass_base import PassResult
 from torch.fx import GraphModule
 
 __all__ = ["read_separately"]
+
+_DEQUANTIZE = exir_ops.edge.quantized_decomposed.dequantize_per_tensor.default  # with a grid known beforehand
 
 
 def read_separately(module: GraphModule) -> PassResult:
@@ -18,7 +20,7 @@ def read_separately(module: GraphModule) -> PassResult:
     """
     changed = False
     for node in list(module.graph.nodes):
-        if is_dequant(node) and node.all_input_nodes[0].op == "call_function" and node.meta["val"].dim() == 4:
+        if node.target == _DEQUANTIZE and node.args[0].op == "call_function" and node.meta["val"].dim() == 4:
             for user in list(node.users)[1:]:
                 with module.graph.inserting_before(user):
                     own = module.graph.node_copy(node, lambda n: n)

@@ -71,12 +71,13 @@ def _clip(graph: FileGraph, ranges: Ranges) -> None:
     makers = {t: op for op in graph.ops for t in op.outputs}
     for cut in graph.ops:
         kept = ranges.get(graph.tensors[cut.outputs[0]].name) if cut.name in _CUTS else None
-        index = cut.inputs[0]
-        while kept is not None and index in makers and readers[index] == 1:
-            ranges[graph.tensors[index].name] = kept
-            if makers[index].name not in _MOVES:
-                break
-            index = makers[index].inputs[0]
+        if kept is None:
+            continue
+        chain = [cut.inputs[0]]
+        while (maker := makers.get(chain[-1])) is not None and maker.name in _MOVES:
+            chain.append(maker.inputs[0])
+        if maker is not None and all(readers[index] == 1 for index in chain):
+            ranges |= {graph.tensors[index].name: kept for index in chain}
 
 
 def _observe(path: Path, graph: FileGraph, samples: tuple[Inputs, ...], observers: dict[int, RangeObserver]) -> None:

@@ -11,6 +11,7 @@ from executorch_support import FORMAT, plan_of, reached
 from small_nets import images, sentences
 from torch import nn
 
+from edgekit.errors import ConversionError
 from edgekit.formats.executorch.facts import kept_float
 
 
@@ -96,6 +97,21 @@ class Softplus(nn.Module):
 def test_a_delegates_output_that_is_also_read_inside(size: int, tmp_path: Path) -> None:
     sqnr, _, _ = reached(Softplus(size), "w8a8-static", images(4), tmp_path)
     assert sqnr > 40
+
+
+def test_an_operator_without_any_kernel_is_named(tmp_path: Path) -> None:
+    class Pairs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pairs = nn.Bilinear(3, 3, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.pairs(x.mean((2, 3)), x.amax((2, 3)))
+
+    with pytest.raises(ConversionError, match="no kernel for aten::_trilinear") as caught:
+        reached(Pairs(), "fp32", images(1), tmp_path)
+    assert caught.value.where
+    assert not list(tmp_path.glob("*.pte"))
 
 
 class WholeNumbers(nn.Module):

@@ -207,6 +207,23 @@ def test_unrolled_networks_are_said_to_be(tmp_path):
     assert len(set(weights)) == 2 < len(weights)  # the steps share their bytes
 
 
+class CutAndRead(nn.Module):
+    """A convolution's values behind an activation, and as they are."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        y = self.a(x)
+        return torch.relu(y.flatten(2)), self.b(y), torch.relu(x.flatten(2))
+
+
+def test_values_that_others_read_keep_the_range_below_an_activation(tmp_path):
+    assert min(export(CutAndRead(), noise(3, 8, 8), tmp_path, outputs=3)[2]) > 30
+
+
 class Repeated(nn.Module):
     def __init__(self) -> None:
         super().__init__()
