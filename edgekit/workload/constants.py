@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ def _is_pure(node: fx.Node) -> bool:
 
 
 def _is_view(node: fx.Node) -> bool:
-    return any(r.alias_info is not None for r in _schema(node).returns)
+    return node.target is operator.getitem or any(r.alias_info is not None for r in _schema(node).returns)
 
 
 def _leaves(node: fx.Node) -> set[fx.Node]:
@@ -49,10 +50,13 @@ def _bytes(tensor: torch.Tensor) -> int:
 def _values(module: fx.GraphModule) -> dict[fx.Node, torch.Tensor]:
     """The value of every node that depends on weights and literals only; nothing where one of them is written to."""
     values: dict[fx.Node, torch.Tensor] = {}
+    pieces: dict[fx.Node, Any] = {}  # of operators with several results
     for node in module.graph.nodes:
         stored = tensor_of(module, node)
         if stored is not None:
             values[node] = stored
+        elif node.target is operator.getitem and node.args[0] in pieces:
+            values[node] = pieces[node.args[0]][node.args[1]]
         elif node.op == "call_function" and all(n in values for n in node.all_input_nodes):
             if not _is_pure(node):
                 if _schema(node) is not None and _schema(node).is_mutable and node.all_input_nodes:
@@ -62,10 +66,36 @@ def _values(module: fx.GraphModule) -> dict[fx.Node, torch.Tensor]:
             result = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]
             if isinstance(result, torch.Tensor):
                 values[node] = result
+            elif node.all_input_nodes:
+                pieces[node] = result
     return values
 
 
-def _worth(module: fx.GraphModule, node: fx.Node, value: torch.Tensor) -> bool:
+def _parts(module: fx.GraphModule, values: dict[fx.Node, torch.Tensor]) -> set[fx.Node]:
+    """Views that share out a weight which nobody reads whole, as attention does with its packed projections."""
+    found: set[fx.Node] = set()
+    for leaf in [n for n in values if n.op == "get_attr"]:
+        same = [n for n in module.graph.nodes if n.op == "get_attr" and n.target == leaf.target]
+        stack, ends = list(same), set[fx.Node]()
+        while stack:
+            current = stack.pop()
+            views = [u for u in current.users if u.op == "call_function" and _is_pure_view(u)]
+            stack += views
+            if len(views) < len(current.users):
+                ends.add(current)
+        if all(end in values and _bytes(values[end]) < _bytes(values[leaf]) for end in ends) and sum(
+                _bytes(values[end]) for end in ends) <= _bytes(values[leaf]):
+            found |= ends
+    return found
+
+
+def _is_pure_view(node: fx.Node) -> bool:
+    return node.target is operator.getitem or (_is_pure(node) and _is_view(node))
+
+
+def _worth(module: fx.GraphModule, node: fx.Node, value: torch.Tensor, parts: set[fx.Node]) -> bool:
+    if node in parts:
+        return True
     if _is_view(node):
         return _bytes(value) <= _SMALL_VIEW_BYTES and not all(_is_view(n) for n in _chain(node))
     sources = [tensor_of(module, leaf) for leaf in _leaves(node)]
@@ -84,12 +114,13 @@ def _chain(node: fx.Node) -> list[fx.Node]:
 
 
 def fold_constants(module: fx.GraphModule) -> int:
-    """Replaces operators on weights and literals alone by their results, but views of weights, which may be tied."""
+    """Replaces operators on weights and literals alone by their results; not views of weights that are read whole."""
     values = _values(module)
+    parts = _parts(module, values)
     changed = 0
     for node, value in values.items():
-        needed = any(user not in values or not _worth(module, user, values[user]) for user in node.users)
-        if node.op == "get_attr" or not needed or not _worth(module, node, value):
+        needed = any(user not in values or not _worth(module, user, values[user], parts) for user in node.users)
+        if node.op == "get_attr" or not needed or not _worth(module, node, value, parts):
             continue
         name = f"constant_{changed}"
         while hasattr(module, name):

@@ -34,6 +34,7 @@ class Behind(nn.Module):
         super().__init__()
         self.function = function
         self.first, self.last = nn.Conv2d(3, 8, 3, (1, 2), 1), nn.Conv2d(8, 8, 1)
+        self.cross = nn.MultiheadAttention(8, 2, batch_first=True)
         self.up, self.gate = nn.ConvTranspose2d(8, 8, 3, 2, 1, output_padding=1), nn.Linear(8, 8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -52,6 +53,8 @@ IDIOMS: dict[str, tuple[Function, tuple[str, ...]]] = {
     "cropping pad": (lambda s, x: s.last(F.pad(x, (-1, 2, 3, -2), value=0.3)), ("executorch",)),
     "adaptive maximum": (lambda s, x: s.last(F.adaptive_max_pool2d(x, (3, 5))), ("tflite", "executorch")),
     "local response normalisation": (lambda s, x: s.last(F.local_response_norm(x, 3)), ("tflite", "executorch")),
+    "attention to something else": (  # its packed projections are shared out
+        lambda s, x: s.cross(*(y := x.flatten(2).transpose(1, 2)[:, :32], z := s.gate(y), z))[0], ("executorch",)),
     "patches": (lambda s, x: F.unfold(x, 2, stride=2), ("executorch",)),
 }
 CELLS = [(idiom, name) for idiom, (_, formats) in IDIOMS.items() for name in formats]

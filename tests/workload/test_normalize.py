@@ -150,6 +150,27 @@ def test_derived_weights_are_computed_once_and_folded():
     assert operators == ["conv2d"]
 
 
+def test_a_weight_that_is_shared_out_is_stored_in_parts():
+    def attend(s, x):
+        query, rest = s.packed.split([8, 16])
+        key, value = rest.chunk(2)
+        return F.linear(x, query) + F.linear(x, key) * F.linear(x, value)
+
+    module = Calls(attend)
+    module.packed = nn.Parameter(torch.randn(24, 8))
+    program, operators, _ = captured(module)
+    assert sorted(set(operators)) == ["add", "linear", "mul"]
+    assert sorted(tuple(p.shape) for p in program.exported.parameters()) == [(8, 8)] * 3
+
+
+@pytest.mark.parametrize("read", [lambda w: w, lambda w: w[2:]], ids=["whole", "overlapping"])
+def test_a_weight_with_other_readers_stays_one(read):
+    module = Calls(lambda s, x: F.linear(x, s.weight[:6]) @ F.linear(x, read(s.weight)).transpose(-1, -2)[..., :6, :])
+    module.weight = nn.Parameter(torch.randn(8, 8))
+    program, _, _ = captured(module)
+    assert [tuple(p.shape) for p in program.exported.parameters()] == [(8, 8)]
+
+
 def test_random_numbers_are_no_constants():
     from edgekit.workload.constants import fold_constants
     graph = torch.fx.Graph()
