@@ -106,7 +106,7 @@ def _softmax_rules(wiring: Wiring, scheme: Scheme) -> Iterator[FloatRule]:
         keys = _softmax_length(wiring, node)
         if keys is None:
             continue
-        mask = _mask_add(wiring, node)
+        mask = _masking(wiring, node)
         fused = op_name(node) == "scaled_dot_product_attention"
         if mask is not None or (fused and _has_mask(node)):
             reason = "its mask's huge negative values would take the whole range of 256 steps"
@@ -116,7 +116,7 @@ def _softmax_rules(wiring: Wiring, scheme: Scheme) -> Iterator[FloatRule]:
             continue
         yield _rule(wiring, node, "softmax", reason, named=not fused)
         if mask is not None:
-            yield _rule(wiring, mask, "add", reason)
+            yield _rule(wiring, mask, wiring.kinds[mask], reason)
         elif fused and _has_mask(node):
             yield _rule(wiring, node, "add", reason, named=False)
         if keys > VERY_LONG_SOFTMAX and scheme.activations == "int8":
@@ -148,10 +148,13 @@ def _has_mask(node: Node) -> bool:
     return explicit is not None or bool(causal)
 
 
-def _mask_add(wiring: Wiring, softmax: Node) -> Node | None:
-    """The addition in front of a softmax that adds something no weight and no real input takes part in: a mask."""
+def _masking(wiring: Wiring, softmax: Node) -> Node | None:
+    """What masks in front of a softmax: an addition of something no weight and no real input takes part in, or a choice
+    (where, masked fill)."""
     before = wiring.root(softmax.all_input_nodes[0])
     if wiring.kinds[before] == "add" and any(_is_mask(wiring, n) for n in before.all_input_nodes):
+        return before
+    if wiring.kinds[before] == "where" and _is_mask(wiring, before):
         return before
     return None
 

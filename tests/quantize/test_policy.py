@@ -17,9 +17,10 @@ STATIC = SCHEMES["w8a8-static"]
 
 
 class Attention(nn.Module):
-    """One head over ``keys`` positions, with an additive padding mask where ``masked``; sharp enough to have a peak."""
+    """One head over ``keys`` positions, with a padding mask where ``masked`` ("added", "filled"); sharp enough to have a
+    peak."""
 
-    def __init__(self, masked: bool = False) -> None:
+    def __init__(self, masked: str = "") -> None:
         super().__init__()
         self.qkv = nn.Linear(16, 48)
         self.norm = nn.LayerNorm(16)
@@ -29,8 +30,11 @@ class Attention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         q, k, v = self.qkv(x).chunk(3, -1)
         scores = q @ k.transpose(-1, -2)
-        if self.masked:
-            scores = scores + torch.where(x[:, None, :, 0] > 1.5, torch.finfo(torch.float32).min, 0.0)
+        hidden, lowest = x[:, None, :, 0] > 1.5, torch.finfo(torch.float32).min
+        if self.masked == "added":
+            scores = scores + torch.where(hidden, lowest, 0.0)
+        elif self.masked == "filled":
+            scores = scores.masked_fill(hidden, lowest)
         return self.norm(x + self.out(scores.softmax(-1) @ v))
 
 
@@ -54,10 +58,11 @@ def test_softmax_stays_float_by_its_length(keys, expected):
     assert all(r.origin == "rule" for r in rules)
 
 
-def test_rules_save_masked_attention():
+@pytest.mark.parametrize("masked", ["added", "filled"])
+def test_rules_save_masked_attention(masked):
     torch.manual_seed(0)
     x = torch.randn(1, 32, 16) * 2
-    program, rules = rules_for(Attention(masked=True), x)
+    program, rules = rules_for(Attention(masked), x)
 
     def attention_db(keep):
         errors = {e.name: e.sqnr_db for e in layer_errors(program, plan_of([(x,)], keep_float=keep), [(x,)])}
