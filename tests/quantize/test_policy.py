@@ -17,8 +17,7 @@ STATIC = SCHEMES["w8a8-static"]
 
 
 class Attention(nn.Module):
-    """One head over ``keys`` positions, with a padding mask where ``masked`` ("added", "filled"); sharp enough to have a
-    peak."""
+    """One head over ``keys`` positions, sharp enough to have a peak; ``masked``: by a mask added, or filled in."""
 
     def __init__(self, masked: str = "") -> None:
         super().__init__()
