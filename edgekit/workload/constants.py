@@ -71,20 +71,23 @@ def _values(module: fx.GraphModule) -> dict[fx.Node, torch.Tensor]:
     return values
 
 
-def _parts(module: fx.GraphModule, values: dict[fx.Node, torch.Tensor]) -> set[fx.Node]:
+def _parts(values: dict[fx.Node, torch.Tensor]) -> set[fx.Node]:
     """Views that share out a weight which nobody reads whole, as attention does with its packed projections."""
     found: set[fx.Node] = set()
-    for leaf in [n for n in values if n.op == "get_attr"]:
-        same = [n for n in module.graph.nodes if n.op == "get_attr" and n.target == leaf.target]
-        stack, ends = list(same), set[fx.Node]()
+    leaves: dict[str, list[fx.Node]] = {}
+    for node in values:
+        if node.op == "get_attr":
+            leaves.setdefault(str(node.target), []).append(node)
+    for same in leaves.values():
+        whole, stack, ends = _bytes(values[same[0]]), list(same), set[fx.Node]()
         while stack:
             current = stack.pop()
             views = [u for u in current.users if u.op == "call_function" and _is_pure_view(u)]
             stack += views
             if len(views) < len(current.users):
                 ends.add(current)
-        if all(end in values and _bytes(values[end]) < _bytes(values[leaf]) for end in ends) and sum(
-                _bytes(values[end]) for end in ends) <= _bytes(values[leaf]):
+        sizes = [_bytes(values[end]) if end in values else whole for end in ends]
+        if all(size < whole for size in sizes) and sum(sizes) <= whole:
             found |= ends
     return found
 
@@ -116,7 +119,7 @@ def _chain(node: fx.Node) -> list[fx.Node]:
 def fold_constants(module: fx.GraphModule) -> int:
     """Replaces operators on weights and literals alone by their results; not views of weights that are read whole."""
     values = _values(module)
-    parts = _parts(module, values)
+    parts = _parts(values)
     changed = 0
     for node, value in values.items():
         needed = any(user not in values or not _worth(module, user, values[user], parts) for user in node.users)
