@@ -21,6 +21,7 @@ LONG_SOFTMAX = 64
 # values, which would round the probabilities again, stays float too.
 VERY_LONG_SOFTMAX = 512
 
+_EXPONENTIAL = "converters take it apart, and small values are lost in its exponential's 8 bits"
 # Values span so many powers of ten, or errors grow so much in what follows, that 256 steps are too few.
 FRAGILE = {
     "layer_norm": "divides by a spread it has to measure in full precision",
@@ -31,6 +32,7 @@ FRAGILE = {
     "sqrt": "roots magnify the rounding of small values",
     "rsqrt": "inverse roots magnify the rounding of small values",
     "div": "quotients magnify the rounding of small divisors",
+    "elu": _EXPONENTIAL,
     "erf": "a piece of GELU whose later products magnify its rounding",
     "cumsum": "rounding errors add up along the axis",
     "sin": "angles need finer steps than 8 bits over their range",
@@ -38,8 +40,7 @@ FRAGILE = {
 }
 # By ATen name, operators of kinds that stand it otherwise.
 _FRAGILE_NAMES = {
-    **dict.fromkeys(("elu", "elu_", "selu", "celu", "mish", "softplus"),
-                    "converters take it apart, and small values are lost in its exponential's 8 bits"),
+    **dict.fromkeys(("mish", "softplus"), _EXPONENTIAL),
     **dict.fromkeys(("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "cosine_similarity"),
                     "squares spread values over too many orders of magnitude for 8 bits"),
     **dict.fromkeys(("upsample_bicubic2d", "grid_sampler", "grid_sampler_2d"),

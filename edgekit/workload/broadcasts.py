@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.workload.tensors import meta_for_new
+from edgekit.workload.writing import Writer
 
 __all__ = ["cropping_pads", "implied_expansions"]
 
@@ -59,20 +59,14 @@ def cropping_pads(module: fx.GraphModule) -> int:
         mode = node.args[2] if node.target is aten.pad.default and len(node.args) > 2 else "constant"
         if node.kwargs.get("mode", mode) != "constant":
             continue
-        result = node.args[0]
-        axes = len(node.meta["val"].shape)
-        with module.graph.inserting_before(node):
-            for behind, (low, high) in enumerate(zip(amounts[::2], amounts[1::2], strict=True)):
-                if low < 0 or high < 0:
-                    result = module.graph.call_function(aten.slice.Tensor, (
-                        result, axes - 1 - behind, max(0, -low), high if high < 0 else sys.maxsize))
-                    result.meta = meta_for_new(node)
-            if any(a > 0 for a in amounts):
-                result = module.graph.call_function(node.target, (
-                    result, [max(0, a) for a in amounts], *node.args[2:]), dict(node.kwargs))
-                result.meta = meta_for_new(node)
-        result.meta["val"] = node.meta["val"]
-        node.replace_all_uses_with(result)
-        module.graph.erase_node(node)
+        write, result = Writer(module, node), node.args[0]
+        last = len(node.meta["val"].shape) - 1
+        for behind, (low, high) in enumerate(zip(amounts[::2], amounts[1::2], strict=True)):
+            if low < 0 or high < 0:
+                end = high if high < 0 else sys.maxsize
+                result = write(aten.slice.Tensor, result, last - behind, max(0, -low), end)
+        if any(a > 0 for a in amounts):
+            result = write(node.target, result, [max(0, a) for a in amounts], *node.args[2:], **node.kwargs)
+        write.instead(result)
         changed += 1
     return changed

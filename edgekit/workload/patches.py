@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.workload.tensors import meta_for_new
+from edgekit.workload.windows import per_axis
+from edgekit.workload.writing import Writer
 
 __all__ = ["sliced_patches"]
 
@@ -24,16 +25,10 @@ def sliced_patches(module: fx.GraphModule) -> int:
         shape: Any = source.meta["val"].shape if "val" in source.meta else ()
         if len(shape) != 4 or not all(isinstance(d, int) for d in shape[1:]):
             continue
-        steps, pads, strides = _pair(dilation), _pair(padding), _pair(stride)
+        write = Writer(module, node)
+        steps, pads, strides = per_axis(dilation, 2), per_axis(padding, 2), per_axis(stride, 2)
         spans = [size + 2 * p - d * (k - 1) for size, p, d, k in zip(shape[2:], pads, steps, kernel, strict=True)]
         counts = [(span - 1) // s + 1 for span, s in zip(spans, strides, strict=True)]
-
-        def write(target: Any, *args: Any, at: fx.Node = node) -> fx.Node:
-            with module.graph.inserting_before(at):
-                made = module.graph.call_function(target, args)
-            made.meta = meta_for_new(at)
-            return made
-
         image = write(aten.constant_pad_nd.default, source, [pads[1]] * 2 + [pads[0]] * 2) if any(pads) else source
         parts = []
         for row in range(kernel[0]):
@@ -43,13 +38,6 @@ def sliced_patches(module: fx.GraphModule) -> int:
                 part = write(aten.slice.Tensor, rows, 3, start, start + spans[1], strides[1])
                 parts.append(write(aten.reshape.default, part, [-1, shape[1], 1, counts[0] * counts[1]]))
         joined = write(aten.cat.default, parts, 2)
-        result = write(aten.reshape.default, joined, [-1, shape[1] * len(parts), counts[0] * counts[1]])
-        result.meta["val"] = node.meta["val"]
-        node.replace_all_uses_with(result)
-        module.graph.erase_node(node)
+        write.instead(write(aten.reshape.default, joined, [-1, shape[1] * len(parts), counts[0] * counts[1]]))
         changed += 1
     return changed
-
-
-def _pair(numbers: list[int]) -> list[int]:
-    return numbers if len(numbers) == 2 else numbers * 2

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import fx
 
-from edgekit.workload.tensors import meta_for_new
+from edgekit.workload.writing import Writer
 
 __all__ = ["drop_assertions", "explicit_pool_stride", "functional", "remove_identities", "softmax_in_two_dimensions"]
 
@@ -172,14 +172,9 @@ def softmax_in_two_dimensions(module: fx.GraphModule) -> int:
         sizes = [s if isinstance(s, int) else -1 for s in value.shape]
         if sizes.count(-1) > 1 or not isinstance(sizes[3], int) or sizes[3] < 0:
             continue
-        with module.graph.inserting_before(node):
-            flat = module.graph.call_function(aten.reshape.default, (node.args[0], [-1, sizes[3]]))
-            softmax = module.graph.call_function(aten.softmax.int, (flat, 1, *node.args[2:]), dict(node.kwargs))
-            whole = module.graph.call_function(aten.reshape.default, (softmax, sizes))
-        for new in (flat, softmax, whole):
-            new.meta = meta_for_new(node)
-        whole.meta = dict(node.meta)
-        node.replace_all_uses_with(whole)
-        module.graph.erase_node(node)
+        write = Writer(module, node)
+        flat = write(aten.reshape.default, node.args[0], [-1, sizes[3]])
+        softmax = write(aten.softmax.int, flat, 1, *node.args[2:], **node.kwargs)
+        write.instead(write(aten.reshape.default, softmax, sizes))
         changed += 1
     return changed

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.workload.tensors import meta_for_new
+from edgekit.workload.writing import Writer
 
-__all__ = ["adaptive_maxima", "adaptive_means", "clipped_windows", "counted_padding", "depth_windows"]
+__all__ = ["adaptive_maxima", "adaptive_means", "clipped_windows", "counted_padding", "depth_windows", "per_axis"]
 
 aten = torch.ops.aten
 # Convolutions that name their padding -> those that count it.
@@ -29,15 +29,13 @@ def counted_padding(module: fx.GraphModule) -> int:
         arguments: list[Any] = [*node.args, *(None, None, None, [1], "valid", [1], 1)[len(node.args):]]
         source, weight, bias, stride, padding, dilation, groups = arguments
         kernel = weight.meta["val"].shape[2:]
-        steps, stride = _each_axis(dilation, len(kernel)), _each_axis(stride, len(kernel))  # XNNPACK reads each
+        steps, stride = per_axis(dilation, len(kernel)), per_axis(stride, len(kernel))  # XNNPACK reads each
         total = [s * (k - 1) if padding == "same" else 0 for s, k in zip(steps, kernel, strict=True)]
         counts = [t // 2 for t in total]
         if any(t % 2 for t in total):  # one more at the end
             sides = [side for t in reversed(total) for side in (t // 2, t - t // 2)]
-            with module.graph.inserting_before(node):
-                padded = module.graph.call_function(aten.pad.default, (source, sides, "constant", 0.0))
-            padded.meta = meta_for_new(node)
-            source, counts = padded, [0] * len(kernel)
+            source = Writer(module, node)(aten.pad.default, source, sides, "constant", 0.0)
+            counts = [0] * len(kernel)
         node.target = _NAMED_PADDING[node.target]
         node.args = (source, weight, bias, stride, counts, steps, groups)
         changed += 1
@@ -53,7 +51,7 @@ def clipped_windows(module: fx.GraphModule) -> int:
             continue
         source, kernel, *rest = node.args
         size = source.meta["val"].shape[-2:] if "val" in source.meta else ()
-        window = _each_axis(kernel, 2)
+        window = per_axis(kernel, 2)
         padded = len(rest) > 1 and any(rest[1])
         own = len(rest) > 4 and rest[4]  # a divisor
         spread = node.target is aten.max_pool2d.default and len(rest) > 2 and any(d != 1 for d in rest[2])
@@ -81,34 +79,34 @@ def adaptive_maxima(module: fx.GraphModule) -> int:
         sizes = source.meta["val"].shape[-2:]
         if not all(isinstance(s, int) for s in sizes):
             continue
-        with module.graph.inserting_before(node):
-            result = _maxima(module, source, list(sizes), _each_axis(wanted, 2), node)
+        result = _maxima(Writer(module, node), source, per_axis(wanted, 2))
         for user in values:
-            result.meta |= {"val": user.meta["val"]} if "val" in user.meta else {}
-            user.replace_all_uses_with(result)
-            module.graph.erase_node(user)
+            Writer(module, user).instead(result)
         module.graph.erase_node(node)
         changed += 1
     return changed
 
 
-def _maxima(module: fx.GraphModule, source: fx.Node, sizes: list[int], wanted: list[int], like: fx.Node) -> fx.Node:
-    def write(target: Any, *args: Any) -> fx.Node:
-        made = module.graph.call_function(target, args)
-        made.meta = meta_for_new(like)
-        return made
-
-    if all(s % w == 0 for s, w in zip(sizes, wanted, strict=True)):
-        window = [s // w for s, w in zip(sizes, wanted, strict=True)]
+def _maxima(write: Writer, source: fx.Node, wanted: list[int]) -> fx.Node:
+    shape = source.meta["val"].shape
+    if (window := _even_windows(shape, wanted)) is not None:
         return write(aten.max_pool2d.default, source, window, window)
     result = source
-    first = len(source.meta["val"].shape) - 2
-    for axis, (size, count) in enumerate(zip(sizes, wanted, strict=True), start=first):
+    for axis, count in zip((-2, -1), wanted, strict=True):
+        size, axis = int(shape[axis]), len(shape) + axis
         bounds = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]  # as PyTorch lays them
         result = write(aten.cat.default, [
             write(aten.amax.default, write(aten.slice.Tensor, result, axis, low, high), [axis], True)
             for low, high in bounds], axis)
     return result
+
+
+def _even_windows(shape: torch.Size, wanted: list[int]) -> list[int] | None:
+    """Height and width of windows of one size, ``wanted`` of them an axis; None where there are none."""
+    sizes = list(shape[-2:])
+    if any(not isinstance(s, int) or s % w for s, w in zip(sizes, wanted, strict=True)):
+        return None
+    return [s // w for s, w in zip(sizes, wanted, strict=True)]
 
 
 def adaptive_means(module: fx.GraphModule) -> int:
@@ -117,10 +115,10 @@ def adaptive_means(module: fx.GraphModule) -> int:
     for node in module.graph.nodes:
         if node.target is not aten.adaptive_avg_pool2d.default or "val" not in node.args[0].meta:
             continue
-        sizes, wanted = node.args[0].meta["val"].shape[-2:], _each_axis(node.args[1], 2)
-        if wanted == [1, 1] or any(not isinstance(s, int) or s % w for s, w in zip(sizes, wanted, strict=True)):
+        wanted = per_axis(node.args[1], 2)
+        window = _even_windows(node.args[0].meta["val"].shape, wanted)
+        if wanted == [1, 1] or window is None:
             continue  # one window is a mean
-        window = [s // w for s, w in zip(sizes, wanted, strict=True)]
         node.target, node.args = aten.avg_pool2d.default, (node.args[0], window, window)
         changed += 1
     return changed
@@ -132,27 +130,23 @@ def depth_windows(module: fx.GraphModule) -> int:
     for node in list(module.graph.nodes):
         if node.target is not aten.avg_pool3d.default or "val" not in node.args[0].meta or node.kwargs:
             continue
-        source, kernel, stride, *rest = (*node.args, []) if len(node.args) == 2 else node.args
-        kernel = _each_axis(kernel, 3)
-        stride = _each_axis(stride or kernel, 3)
-        shape, result = list(source.meta["val"].shape), list(node.meta["val"].shape)
-        if kernel[1:] != [1, 1] or stride[1:] != [1, 1] or (rest and any(rest[0])) or any(rest[1:2] + rest[3:]):
+        arguments: list[Any] = [*node.args, *([0], False, True, None)[len(node.args) - 3:]]  # strides are given
+        source, kernel, stride, padding, ceil_mode, _, divisor = arguments
+        kernel, stride = per_axis(kernel, 3), per_axis(stride, 3)
+        shape, result = source.meta["val"].shape, node.meta["val"].shape
+        if kernel[1:] != [1, 1] or stride[1:] != [1, 1] or any(padding) or ceil_mode or divisor:
             continue
         if len(shape) != 5 or not all(isinstance(s, int) for s in shape[1:]):
             continue
-        with module.graph.inserting_before(node):
-            flat = module.graph.call_function(aten.reshape.default, (source, [-1, *shape[1:3], shape[3] * shape[4]]))
-            pool = module.graph.call_function(aten.avg_pool2d.default, (flat, [kernel[0], 1], [stride[0], 1]))
-            whole = module.graph.call_function(aten.reshape.default, (pool, [-1, *result[1:]]))
-        for new in (flat, pool, whole):
-            new.meta = meta_for_new(node)
-        whole.meta["val"] = node.meta["val"]
-        node.replace_all_uses_with(whole)
-        module.graph.erase_node(node)
+        write = Writer(module, node)
+        flat = write(aten.reshape.default, source, [-1, *shape[1:3], shape[3] * shape[4]])
+        pool = write(aten.avg_pool2d.default, flat, [kernel[0], 1], [stride[0], 1])
+        write.instead(write(aten.reshape.default, pool, [-1, *result[1:]]))
         changed += 1
     return changed
 
 
-def _each_axis(numbers: list[int], axes: int) -> list[int]:
+def per_axis(numbers: Any, axes: int) -> list[int]:
     """One number an axis, where one may stand for all."""
-    return numbers if len(numbers) == axes else numbers * axes
+    values = [numbers] if isinstance(numbers, int) else list(numbers)
+    return values if len(values) == axes else values * axes

@@ -109,9 +109,9 @@ def _refuse_without_kernels(lowered: Lowered) -> None:
     from executorch.extension.pybindings import _portable_lib
 
     known = set(_portable_lib._get_operator_names())
-    used = {op.name: f"{op.name}.{op.overload}" if op.overload else op.name
-            for plan in lowered.program.executorch_program.execution_plan for op in plan.operators}
-    missing = [name for name, whole in used.items() if whole not in known]
+    used = [op for plan in lowered.program.executorch_program.execution_plan for op in plan.operators]
+    missing = list(dict.fromkeys(op.name for op in used
+                                 if (f"{op.name}.{op.overload}" if op.overload else op.name) not in known))
     if missing:
         places = [lowered.description.source(index) for name in missing
                   for index, _ in lowered.description.portable.get(name, ())]

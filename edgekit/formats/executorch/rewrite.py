@@ -12,7 +12,7 @@ from torch.fx import GraphModule, Node
 
 from edgekit.formats.executorch.conv1d import convolve_image, keep_images
 from edgekit.workload.constants import fold_constants
-from edgekit.workload.tensors import meta_for_new
+from edgekit.workload.writing import Writer
 
 __all__ = ["rewrite"]
 
@@ -20,16 +20,11 @@ _aten = torch.ops.aten
 _MASKED = torch.finfo(torch.float32).min
 
 
-class _Writer:
-    """Writes operators before a node, with its provenance, and gives each its meta value."""
-
-    def __init__(self, module: GraphModule, at: Node) -> None:
-        self.module, self.at = module, at
+class _Writer(Writer):
+    """Gives each operator its meta value, too."""
 
     def __call__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Node:
-        with self.module.graph.inserting_before(self.at):
-            node = self.module.graph.call_function(target, args, kwargs)
-        node.meta = meta_for_new(self.at)
+        node = super().__call__(target, *args, **kwargs)
         values = torch.fx.node.map_arg(args, lambda n: n.meta["val"])
         with self.at.meta["val"].fake_mode:
             node.meta["val"] = target(*values, **kwargs)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.fx import GraphModule, Node
 
-from edgekit.workload.tensors import meta_for_new
+from edgekit.workload.windows import per_axis
+from edgekit.workload.writing import Writer
 
 __all__ = ["crop_transposed_convolutions", "open_batch", "repeats_as_copies"]
 
@@ -31,14 +30,14 @@ def crop_transposed_convolutions(module: GraphModule) -> None:
         if rank is None:
             continue
         given = dict(zip(_ARGUMENTS, (*node.args, *_DEFAULTS[len(node.args):]), strict=True)) | dict(node.kwargs)
-        sizes = {name: _per_axis(given[name], rank) for name in ("stride", "padding", "output_padding")}
+        sizes = {name: per_axis(given[name], rank) for name in ("stride", "padding", "output_padding")}
         if not _needs_crop(node, rank, sizes):
             continue
         extra = [max(0, more - cut) for more, cut in zip(sizes["output_padding"], sizes["padding"], strict=True)]
         with module.graph.inserting_before(node):
             full = module.graph.call_function(node.target, (
                 given["input"], given["weight"], given["bias"], sizes["stride"], [0] * rank, extra, given["groups"],
-                _per_axis(given["dilation"], rank)))
+                per_axis(given["dilation"], rank)))
             full.meta = dict(node.meta)
             cropped = full
             for axis, cut in enumerate(sizes["padding"], start=2):
@@ -51,8 +50,8 @@ def crop_transposed_convolutions(module: GraphModule) -> None:
 
 
 def repeats_as_copies(module: GraphModule) -> None:
-    """``x.repeat(1, 2, 1, 1)`` is ``x`` twice: litert-torch turns images channels last, but not how often each axis
-    repeats."""
+    """``x.repeat(1, 2, 1, 1)``, or ``tile``, is ``x`` twice: litert-torch turns images channels last, but not how often
+    each axis repeats."""
     for node in list(module.graph.nodes):
         if node.target not in (_ATEN.repeat.default, _ATEN.tile.default) or not all(
                 isinstance(n, int) for n in node.args[1]):
@@ -63,16 +62,11 @@ def repeats_as_copies(module: GraphModule) -> None:
             counts = [1] * (axes - len(counts)) + counts
         if len(counts) != axes:  # new axes in front
             continue
-        result = source
+        write, result = Writer(module, node), source
         for axis, count in enumerate(counts):
             if count != 1:
-                with module.graph.inserting_before(node):
-                    result = module.graph.call_function(_ATEN.cat.default, ([result] * count, axis))
-                result.meta = meta_for_new(node)
-        if result is not source:
-            result.meta["val"] = node.meta["val"]
-        node.replace_all_uses_with(result)
-        module.graph.erase_node(node)
+                result = write(_ATEN.cat.default, [result] * count, axis)
+        write.instead(result)
     module.recompile()
 
 
@@ -95,8 +89,3 @@ def _needs_crop(node: Node, rank: int, sizes: dict[str, list[int]]) -> bool:
     kernel = weight.meta["val"].shape[2:]
     same = all(k - 2 * p == s for k, p, s in zip(kernel, sizes["padding"], sizes["stride"], strict=True))
     return not same or any(sizes["output_padding"])
-
-
-def _per_axis(value: Any, rank: int) -> list[int]:
-    values = [value] if isinstance(value, int) else list(value)
-    return values * rank if len(values) == 1 else values
