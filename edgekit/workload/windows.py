@@ -15,6 +15,8 @@ from edgekit.workload.writing import Writer
 __all__ = ["adaptive_maxima", "adaptive_means", "clipped_windows", "counted_padding", "depth_windows", "per_axis"]
 
 aten = torch.ops.aten
+# Maxima over a given number of windows -> along how many axes.
+_ADAPTIVE_MAXIMA = {aten.adaptive_max_pool1d.default: 1, aten.adaptive_max_pool2d.default: 2}
 # Convolutions that name their padding -> those that count it.
 _NAMED_PADDING = {aten.conv1d.padding: aten.conv1d.default, aten.conv2d.padding: aten.conv2d.default,
                   aten.conv3d.padding: aten.conv3d.default}
@@ -70,16 +72,16 @@ def adaptive_maxima(module: fx.GraphModule) -> int:
     column: two of the three converters do not know it."""
     changed = 0
     for node in list(module.graph.nodes):
-        if node.target is not aten.adaptive_max_pool2d.default:
+        axes = _ADAPTIVE_MAXIMA.get(node.target)
+        if axes is None:
             continue
         source, wanted = node.args
         values = [user for user in node.users if user.args[1] == 0]
         if len(values) != len(node.users) or "val" not in source.meta:
             continue
-        sizes = source.meta["val"].shape[-2:]
-        if not all(isinstance(s, int) for s in sizes):
+        if not all(isinstance(s, int) for s in source.meta["val"].shape[-axes:]):
             continue
-        result = _maxima(Writer(module, node), source, per_axis(wanted, 2))
+        result = _maxima(Writer(module, node), source, per_axis(wanted, axes))
         for user in values:
             Writer(module, user).instead(result)
         module.graph.erase_node(node)
@@ -89,11 +91,14 @@ def adaptive_maxima(module: fx.GraphModule) -> int:
 
 def _maxima(write: Writer, source: fx.Node, wanted: list[int]) -> fx.Node:
     shape = source.meta["val"].shape
-    if (window := _even_windows(shape, wanted)) is not None:
+    window = _even_windows(shape, wanted)
+    if window is not None and len(wanted) == 2:
         return write(aten.max_pool2d.default, source, window, window)
+    if window is not None and wanted != [1]:  # one alone is a maximum along the axis
+        return write(aten.max_pool1d.default, source, window, window)
     result = source
-    for axis, count in zip((-2, -1), wanted, strict=True):
-        size, axis = int(shape[axis]), len(shape) + axis
+    for axis, count in enumerate(wanted, start=len(shape) - len(wanted)):
+        size = int(shape[axis])
         bounds = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]  # as PyTorch lays them
         result = write(aten.cat.default, [
             write(aten.amax.default, write(aten.slice.Tensor, result, axis, low, high), [axis], True)
@@ -102,8 +107,8 @@ def _maxima(write: Writer, source: fx.Node, wanted: list[int]) -> fx.Node:
 
 
 def _even_windows(shape: torch.Size, wanted: list[int]) -> list[int] | None:
-    """Height and width of windows of one size, ``wanted`` of them an axis; None where there are none."""
-    sizes = list(shape[-2:])
+    """Sizes of windows, ``wanted`` of them along each of the last axes, all alike; None where they do not divide it."""
+    sizes = list(shape[-len(wanted):])
     if any(not isinstance(s, int) or s % w for s, w in zip(sizes, wanted, strict=True)):
         return None
     return [s // w for s, w in zip(sizes, wanted, strict=True)]

@@ -52,6 +52,8 @@ IDIOMS: dict[str, tuple[Function, tuple[str, ...]]] = {
     "bicubic resize": (lambda s, x: s.last(F.interpolate(x, size=(20, 20), mode="bicubic")), ("tflite",)),
     "cropping pad": (lambda s, x: s.last(F.pad(x, (-1, 2, 3, -2), value=0.3)), ("executorch",)),
     "adaptive maximum": (lambda s, x: s.last(F.adaptive_max_pool2d(x, (3, 5))), ("tflite", "executorch")),
+    "adaptive maximum of a signal": (
+        lambda s, x: s.gate(F.adaptive_max_pool1d(x.flatten(2), 1).squeeze(-1)), ("tflite", "executorch")),
     "local response normalisation": (lambda s, x: s.last(F.local_response_norm(x, 3)), ("tflite", "executorch")),
     "attention to something else": (  # its packed projections are shared out
         lambda s, x: s.cross(*(y := x.flatten(2).transpose(1, 2)[:, :32], z := s.gate(y), z))[0], ("executorch",)),

@@ -55,6 +55,13 @@ def test_adaptive_pools_have_windows(pool, size, expected):
     assert "adaptive_max_pool2d" not in operators
 
 
+@pytest.mark.parametrize(("size", "expected"), [(1, "amax"), (4, "max_pool1d"), (3, "amax")])
+def test_adaptive_maxima_of_signals(size, expected):
+    operators = operators_of(lambda s, x: F.adaptive_max_pool1d(s.conv(x).flatten(2), size))
+    assert expected in operators
+    assert "adaptive_max_pool1d" not in operators
+
+
 def test_maxima_that_say_where_they_are_stay():
     assert "adaptive_max_pool2d" in operators_of(
         lambda s, x: F.adaptive_max_pool2d(s.conv(x), 2, return_indices=True)[1].float())
