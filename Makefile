@@ -29,6 +29,7 @@ lint: $(VENV)/.test
 	$(BIN)/lint-imports
 
 test: $(VENV)/.test lint
+	$(BIN)/edgekit doctor --setup emulator
 	$(BIN)/pytest
 
 clean:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from edgekit.pipeline.request import ExportRequest
     from edgekit.recipe.load import LoadedRecipe
     from edgekit.types.graph import OpGraph
+    from edgekit.types.measurement import Measurement
     from edgekit.types.report import ExportReport
     from edgekit.types.verification import Verification
 
-__all__ = ["export", "inspect", "plan", "verify"]
+__all__ = ["export", "inspect", "measure", "plan", "verify"]
 
 
 def _request(workload: str, recipe: str | Path, device: str | None, formats: Sequence[str], weights: Path | None,
@@ -125,6 +126,24 @@ def verify(artifact: Path, workload: str, *, weights: Path | None = None, inputs
                          next="leave --reference away for other formats")
     return verify_artifact(name, artifact, workload, weights=weights, inputs=inputs, layers=layers,
                            reference=reference, floor_db=min_sqnr_db)
+
+
+def measure(artifact: Path, on: str, *, threads: int = 1, warmup: int = 3, repeats: int = 20, operators: bool = False,
+            timeout_seconds: float = 600.0) -> Measurement:
+    """Runs an artifact on a target and compares its outputs with this machine's.
+
+    Args:
+        on: ``host``, ``emulated:DEVICE``.
+        warmup, repeats: runs before, and runs of, what is timed; an emulated device counts one warm run.
+        operators: also the runtime's own time of each operator, where it gives one.
+
+    Raises UsageError for an unknown target, DeviceError where the target cannot be used, ConversionError where the
+    artifact does not run there, EnvironmentProblem where something is not set up. Look at ``agreement`` and ``fit``.
+    """
+    from edgekit.contracts import RunSettings
+    from edgekit.pipeline.measure import measure_artifact
+    return measure_artifact(artifact_format(artifact), artifact, on,
+                            RunSettings(warmup, repeats, threads, operators, timeout_seconds))
 
 
 def artifact_format(artifact: Path) -> str:

@@ -13,6 +13,7 @@ from torch import nn
 
 from edgekit.types.artifact import Artifact
 from edgekit.types.graph import OpGraph, Source
+from edgekit.types.latency import Counts, Memory
 from edgekit.types.layer import LayerValue
 from edgekit.types.scheme import Scheme, SchemeSupport
 from edgekit.types.tensor import TensorSpec
@@ -29,7 +30,10 @@ __all__ = [
     "Predict",
     "Program",
     "QuantPlan",
+    "RunSettings",
     "Session",
+    "Target",
+    "TargetRun",
     "Workload",
 ]
 
@@ -213,3 +217,53 @@ class CompressPass(Protocol):
     def ensures(self, before: nn.Module, after: PassResult, settings: Any) -> None:
         """Raises ConversionError where the result is not what the settings asked for."""
         ...
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How often a target runs an artifact: ``warmup`` runs first, then ``repeats`` that count.
+
+    ``operators`` asks for the runtime's own time of each operator; ``seconds`` is the limit for everything.
+    """
+
+    warmup: int = 3
+    repeats: int = 20
+    threads: int = 1
+    operators: bool = False
+    seconds: float = 600
+
+
+@dataclass(frozen=True)
+class TargetRun:
+    """What a target found. ``times_ms`` is empty where its clock says nothing of a device: then there are ``counts``.
+
+    ``outputs`` are those of the last run, in the artifact's own dtypes and layout. ``budget_mb`` is what an app may
+    use on the device, where the target knows.
+    """
+
+    outputs: tuple[np.ndarray, ...]
+    runtime: str
+    memory: Memory
+    times_ms: tuple[float, ...] = ()
+    counts: Counts | None = None
+    operators: tuple[tuple[str, float], ...] = ()
+    device: str | None = None
+    core: str | None = None
+    budget_mb: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Where an artifact can be run. ``address`` is what follows the colon in ``--on NAME:ADDRESS``, or empty.
+
+    ``in_process`` says that ``run`` loads a native runtime into the calling process, so that it is to be isolated.
+    """
+
+    in_process: bool
+
+    def prepare(self, address: str, format_name: str) -> None:
+        """Connects, and sets up what runs there. Raises UsageError, DeviceError or EnvironmentProblem."""
+        ...
+
+    def run(self, artifact: Path, inputs: Sequence[np.ndarray], settings: RunSettings) -> TargetRun: ...

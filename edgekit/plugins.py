@@ -10,7 +10,7 @@ from typing import Any
 from edgekit.errors import EnvironmentProblem, UsageError
 from edgekit.yamlfile.nearest import nearest
 
-__all__ = ["FORMATS", "Plugins"]
+__all__ = ["FORMATS", "TARGETS", "Plugins"]
 
 
 class Plugins:
@@ -63,3 +63,8 @@ FORMATS = Plugins("edgekit.formats", "format", {
     "executorch": "edgekit.formats.executorch.format:ExecutorchFormat",
     "onnx": "edgekit.formats.onnx.format:OnnxFormat",
 }, unknown="format-unknown")
+
+TARGETS = Plugins("edgekit.targets", "target", {
+    "host": "edgekit.measure.host:HostTarget",
+    "emulated": "edgekit.measure.emulated.target:EmulatedTarget",
+}, unknown="target-unknown")

@@ -20,9 +20,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session", autouse=True)
 def stage_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Tests share a stage cache with each other, and never with the user's own."""
+    """Tests share a stage cache with each other, and never with the user's own; only the emulator is the user's.
+
+    `make test` sets it up: fetched wheels and compiled runners are the same for everybody.
+    """
+    from edgekit.disk import cache_folder
     before = os.environ.get("EDGEKIT_CACHE")
     folder = tmp_path_factory.mktemp("cache")
+    (folder / "emulator").symlink_to(cache_folder().resolve() / "emulator")
     os.environ["EDGEKIT_CACHE"] = str(folder)
     yield folder
     if before is None:

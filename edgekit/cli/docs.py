@@ -17,6 +17,7 @@ import click
 from edgekit.cli.failures import EXIT_STATUSES
 from edgekit.cli.main import VERBS, cli
 from edgekit.devices import catalogue
+from edgekit.devices.core import Core
 from edgekit.formats.schemes import support
 from edgekit.recipe import load
 from edgekit.recipe.defaults import FIDELITY_DEFAULTS
@@ -40,6 +41,7 @@ def pages() -> dict[Path, str]:
     return {
         root / "recipes/recipe.schema.json": json.dumps(load.json_schema(), indent=2) + "\n",
         root / "device_profiles/device.schema.json": json.dumps(catalogue.json_schema(), indent=2) + "\n",
+        root / "device_profiles/cores/core.schema.json": json.dumps(catalogue.json_schema(Core), indent=2) + "\n",
         root / "docs/recipes.md": _recipes(),
         root / "docs/devices.md": _devices(),
         root / "docs/cli.md": _cli(),

@@ -31,20 +31,26 @@ _IMPORT_SECONDS = 120
 _PIN = re.compile(r"""^([\w.-]+)(?:\[[\w,-]*\])?\s*(==|>=)?\s*([\w.+!]*)[^;]*(?:;.*extra\s*==\s*['"]([\w-]+)['"])?""")
 
 
-@click.command(help="Check Python, torch, each format's packages, disk and memory.")
+@click.command(help="Check Python, torch, each format's packages, the emulated device, disk and memory.")
+@click.option("--setup", type=click.Choice(["emulator"]), help="Set up the emulated device before the check.")
 @json_option
-def doctor(as_json: bool) -> int:
+def doctor(setup: str | None, as_json: bool) -> int:
+    if setup:
+        from edgekit.measure.emulated.installation import set_up
+        set_up([name for name in RUNTIMES if _installed(name)], lambda line: stderr().print(line))
     packages = _packages()
     with ThreadPoolExecutor() as pool:  # each import is a process of its own
         states = pool.map(_format, RUNTIMES, RUNTIMES.values(), repeat(packages))
         formats = dict(zip(RUNTIMES, states, strict=True))
+    emulator = _emulator()
     machine = _machine()
     broken = any(p["problem"] for p in packages if p["extra"] is None)
     usable = not broken and any(state["usable"] for state in formats.values())
     if as_json:
-        emit_json("doctor", 1, {"usable": usable, "machine": machine, "formats": formats, "packages": packages})
+        emit_json("doctor", 1, {"usable": usable, "machine": machine, "formats": formats, "emulator": emulator,
+                              "packages": packages})
     else:
-        _print(machine, formats, packages)
+        _print(machine, formats, emulator, packages)
     return 0 if usable else 5
 
 
@@ -78,6 +84,26 @@ def _format(name: str, module: str, packages: list[dict[str, Any]]) -> dict[str,
             "add": f'pip install "edgekit[{name}]"' if wrong else None}
 
 
+def _installed(name: str) -> bool:
+    """Whether every package of a format's extra is there."""
+    return all(p["found"] is not None for p in _packages() if p["extra"] == name)
+
+
+def _emulator() -> dict[str, Any]:
+    """Whether the emulated device is set up for each format, and what is missing."""
+    from edgekit.errors import EdgekitError
+    from edgekit.measure.emulated.installation import SET_UP, installed
+    state: dict[str, Any] = {}
+    for name in RUNTIMES:
+        try:
+            found = installed(name)
+            state[name] = {"usable": True, "problem": None, "add": None,
+                           "runtime": f"{found.runtime.project} {found.runtime.version}", "qemu": found.qemu_version}
+        except EdgekitError as error:
+            state[name] = {"usable": False, "problem": error.message, "add": error.next or SET_UP}
+    return state
+
+
 def _import_error(module: str) -> str | None:
     """Why ``module`` does not import, tried in a process of its own: a broken native library may crash it."""
     try:
@@ -93,7 +119,7 @@ def _import_error(module: str) -> str | None:
 def _machine() -> dict[str, Any]:
     import psutil
 
-    from edgekit.pipeline.cache import cache_folder
+    from edgekit.disk import cache_folder
     cache = cache_folder()
     there = next(p for p in (cache, *cache.parents) if p.exists())
     return {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
@@ -103,7 +129,8 @@ def _machine() -> dict[str, Any]:
             "free_work_disk_bytes": shutil.disk_usage(Path.cwd()).free}
 
 
-def _print(machine: dict[str, Any], formats: dict[str, Any], packages: list[dict[str, Any]]) -> None:
+def _print(machine: dict[str, Any], formats: dict[str, Any], emulator: dict[str, Any],
+           packages: list[dict[str, Any]]) -> None:
     free = min(machine["free_cache_disk_bytes"], machine["free_work_disk_bytes"])
     rows = [("python", machine["python"], "ok"),
             ("machine", f"{machine['system']}, {machine['cores']} cores", "ok"),
@@ -113,6 +140,8 @@ def _print(machine: dict[str, Any], formats: dict[str, Any], packages: list[dict
              "ok" if free >= _MIN_FREE_DISK else "little: `edgekit cache prune` frees what earlier runs kept")]
     rows += [(p["name"], f"{p['found'] or '-'} (wanted {p['wanted'] or 'any'})"
               + (f", for {p['extra']}" if p["extra"] else ""), p["problem"] or "ok") for p in packages]
+    rows += [(f"emulated {name}", f"{state['runtime']}, QEMU {state['qemu'].split()[0]}" if state["usable"] else "-",
+              "ok" if state["usable"] else f"{state['problem']}: {state['add']}") for name, state in emulator.items()]
     print_table(("what", "found", "state"), rows)
     for package in packages:
         if package["add"] and package["extra"] not in formats:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from edgekit.devices.core import Core
 from edgekit.devices.profile import Device
 from edgekit.errors import DeviceError, RecipeError
 from edgekit.yamlfile.nearest import choices_hint
@@ -14,7 +15,10 @@ from edgekit.yamlfile.shipped import shipped_folder
 from edgekit.yamlfile.source import read_yaml
 from edgekit.yamlfile.validate import raise_problems, validated
 
-__all__ = ["find_device", "get_device", "json_schema", "known_devices", "list_devices", "load_device", "load_devices"]
+__all__ = ["find_device", "get_core", "get_device", "json_schema", "known_devices", "list_cores", "list_devices",
+           "load_core", "load_device", "load_devices"]
+
+_P = TypeVar("_P", Device, Core)
 
 
 def list_devices() -> dict[str, Path]:
@@ -70,16 +74,40 @@ def find_device(ref: str) -> Path:
 
 def load_device(path: Path) -> Device:
     """The profile in a file. Raises RecipeError with every mistake of the file in ``problems``."""
+    return _load(Device, path)
+
+
+def list_cores() -> dict[str, Path]:
+    """The shipped cores' files by id, unread."""
+    return {path.stem: path for path in sorted((shipped_folder("device_profiles") / "cores").glob("*.yaml"))}
+
+
+def get_core(id: str) -> Core:  # noqa: A002 - the profile's own key
+    """The core with that id. Raises DeviceError where there is no model of it."""
+    shipped = list_cores()
+    if id not in shipped:
+        raise DeviceError("core-unknown", f"there is no model of the core '{id}'",
+                          cause=f"there are {', '.join(shipped)}",
+                          next=f"{choices_hint(id, shipped)}; or add device_profiles/cores/{id}.yaml")
+    return load_core(shipped[id])
+
+
+def load_core(path: Path) -> Core:
+    """The core in a file. Raises RecipeError with every mistake of the file in ``problems``."""
+    return _load(Core, path)
+
+
+def _load(kind: type[_P], path: Path) -> _P:
     source = read_yaml(path)
-    device = validated(Device, source)
-    if device is not None and device.id != path.stem:
-        source.problems.append(RecipeError("value-wrong", f"id: the file is called '{path.stem}', not '{device.id}'",
+    profile = validated(kind, source)
+    if profile is not None and profile.id != path.stem:
+        source.problems.append(RecipeError("value-wrong", f"id: the file is called '{path.stem}', not '{profile.id}'",
                                            where=source.where(("id",)), next="give file and profile one name"))
     raise_problems("profile", source)
-    assert device is not None  # no profile without a problem
-    return device
+    assert profile is not None  # no profile without a problem
+    return profile
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a device profile, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Device.model_json_schema()}
+def json_schema(kind: type[Device] | type[Core] = Device) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a device profile or of a core, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **kind.model_json_schema()}

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
+from edgekit.devices.core import figures_have_sources
+
 __all__ = ["Cluster", "Device", "Processor"]
 
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)]
@@ -13,7 +15,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 ProcessorName = Literal["cpu", "gpu", "npu"]
 
 # What a profile claims, and so must say where it has it from.
-_FIGURES = ("soc", "clusters", "ram_mb", "app_budget_mb", "os")
+_FIGURES = ("soc", "clusters", "caches", "ram_mb", "app_budget_mb", "os")
 
 
 class _Part(BaseModel):
@@ -26,6 +28,7 @@ class Cluster(_Part):
     core: DeviceId = Field(description="microarchitecture: cortex-a76")
     count: int = Field(ge=1, le=64, description="cores in the cluster")
     max_ghz: float = Field(gt=0, le=10, description="highest clock, GHz")
+    l2_kb: int = Field(ge=1, le=65536, description="second-level cache that a core has or shares, KiB")
 
 
 class Processor(_Part):
@@ -42,6 +45,7 @@ class Device(_Part):
     name: Text = Field(description="as the maker calls it")
     soc: Text = Field(description="system on chip")
     clusters: tuple[Cluster, ...] = Field(min_length=1, description="CPU clusters, the fastest first")
+    l3_kb: int | None = Field(default=None, ge=1, description="cache that all clusters share, KiB; none where left out")
     ram_mb: int = Field(ge=16, description="memory of the device, MiB")
     app_budget_mb: int = Field(ge=1, description="memory that one app may plan with, MiB")
     os: Text = Field(description="operating system it is sold or commonly run with")
@@ -58,12 +62,7 @@ class Device(_Part):
     @field_validator("sources")
     @classmethod
     def _every_figure_has_one(cls, sources: dict[str, str]) -> dict[str, str]:
-        lacking = [f for f in _FIGURES if f not in sources]
-        unknown = [s for s in sources if s not in _FIGURES]
-        if lacking or unknown:
-            raise ValueError("; ".join([*(f"no source for '{f}'" for f in lacking),
-                                        *(f"'{s}' is no figure of the profile" for s in unknown)]))
-        return sources
+        return figures_have_sources(_FIGURES, sources)
 
     @property
     def cores(self) -> int:

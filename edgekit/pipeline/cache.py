@@ -22,22 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.disk import cache_folder, disk_errors, files_under, sha256_of
 from edgekit.errors import UsageError
 from edgekit.pipeline.cache_key import CacheKey, Difference, differences
-from edgekit.pipeline.disk import disk_errors, files_under, sha256_of
 
-__all__ = ["Entry", "StageCache", "cache_folder"]
+__all__ = ["Entry", "StageCache"]
 
 DEFAULT_MAX_BYTES = 10 * 10**9
 _SCHEMA = "edgekit/cache-entry/1"
 _RETRY_S = 0.02
-
-
-def cache_folder() -> Path:
-    """Where stages' results are kept for this user."""
-    if own := os.environ.get("EDGEKIT_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgekit"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from edgekit.pipeline.cache import cache_folder
-from edgekit.pipeline.disk import disk_errors
+from edgekit.disk import cache_folder, disk_errors
 
 __all__ = ["new_log", "noise_to"]
 

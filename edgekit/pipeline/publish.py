@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from edgekit.disk import disk_errors, files_under, sha256_of
 from edgekit.errors import UsageError
-from edgekit.pipeline.disk import disk_errors, files_under, sha256_of
 
 __all__ = ["MANIFEST", "Staging", "check_replaceable", "is_edgekit_output"]
 

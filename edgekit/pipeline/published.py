@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.contracts import FloatRule
+from edgekit.disk import sha256_of
 from edgekit.errors import UsageError
-from edgekit.pipeline.disk import sha256_of
 from edgekit.types.scheme import SCHEMES, Scheme
 
 __all__ = ["Published", "published"]

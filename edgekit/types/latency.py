@@ -34,6 +34,7 @@ class Counts(Data):
     l1_misses: int
     l2_misses: int
     peak_memory_bytes: int
+    l3_misses: int | None = None
 
 
 class Memory(Data):

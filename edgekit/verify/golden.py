@@ -16,7 +16,7 @@ from edgekit.types.tensor import TensorSpec
 from edgekit.verify.fidelity import Reference
 from edgekit.verify.predictor import to_artifact
 
-__all__ = ["Vector", "record_golden", "write_golden"]
+__all__ = ["Vector", "record_golden", "tolerance", "write_golden"]
 
 VECTORS = 4
 # Room for another core's rounding: steps of the output's own grid where it is quantised, else relative to its peak.
@@ -30,7 +30,8 @@ def _write(folder: Path, name: str, value: np.ndarray, spec: TensorSpec) -> dict
             "layout": spec.layout, "quant": spec.quant.model_dump() if spec.quant else None}
 
 
-def _tolerance(value: np.ndarray, spec: TensorSpec, quantized: bool) -> float:
+def tolerance(value: np.ndarray, spec: TensorSpec, quantized: bool) -> float:
+    """How far another machine's output may be from ``value``, absolute, in its own units."""
     if np.issubdtype(value.dtype, np.integer):
         return float(STEPS) if spec.quant else 0.0
     # An int8 network's float output moves in steps of its last grid: about 1/256 of its range.
@@ -68,7 +69,7 @@ def write_golden(folder: Path, artifact: Artifact, vectors: Sequence[Vector], sq
         ins = _tensors(folder, f"{name}_{i}_in", vector.inputs, artifact.inputs)
         outs = _tensors(folder, f"{name}_{i}_out", vector.outputs, artifact.outputs)
         for entry, value, spec in zip(outs, vector.outputs, artifact.outputs, strict=True):
-            entry["tolerance"] = _tolerance(value, spec, artifact.scheme != "fp32")
+            entry["tolerance"] = tolerance(value, spec, artifact.scheme != "fp32")
         entries.append({"inputs": ins, "outputs": outs})
     document["formats"][name] = {"file": Path(artifact.path).name, "sqnr_db": sqnr_db, "vectors": entries}
     index.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -12,13 +12,13 @@ id: board
 name: A board
 soc: SoC 1
 clusters:
-  - {core: cortex-a53, count: 4, max_ghz: 1.4}
+  - {core: cortex-a53, count: 4, max_ghz: 1.4, l2_kb: 512}
 ram_mb: 1024
 app_budget_mb: 256
 os: Linux
 processors:
   cpu: {formats: [tflite]}
-sources: {soc: a, clusters: b, ram_mb: c, app_budget_mb: d, os: e}
+sources: {soc: a, clusters: b, caches: c, ram_mb: c, app_budget_mb: d, os: e}
 """
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.disk import cache_folder
 from edgekit.errors import EnvironmentProblem, UsageError
-from edgekit.pipeline.cache import StageCache, cache_folder
+from edgekit.pipeline.cache import StageCache
 from edgekit.pipeline.cache_key import CacheKey, Difference, source_hash
 from edgekit.types.scheme import SCHEMES
 

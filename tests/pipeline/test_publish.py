@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.disk import sha256_of
 from edgekit.errors import EnvironmentProblem, UsageError
-from edgekit.pipeline.disk import sha256_of
 from edgekit.pipeline.publish import Staging, check_replaceable, is_edgekit_output
 
 

@@ -1,9 +1,10 @@
-"""Small things about files: hashes, sizes, folders, and a full disk said as such."""
+"""Small things about files: edgekit's own folder, hashes, sizes, and a full disk said as such."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,18 @@ from pathlib import Path
 
 from edgekit.errors import EdgekitError, EnvironmentProblem
 
-__all__ = ["disk_errors", "files_under", "folder_bytes", "is_full", "sha256_of"]
+__all__ = ["cache_folder", "disk_errors", "files_under", "folder_bytes", "is_full", "sha256_of"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 _NOTHING_LEFT = 64 * 1024
+
+
+def cache_folder() -> Path:
+    """Where results and fetched tools are kept for this user; it need not exist yet."""
+    if own := os.environ.get("EDGEKIT_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgekit"
 
 
 def sha256_of(file: Path) -> str:

@@ -1,11 +1,11 @@
-"""Every error code with the text that ``edgekit explain CODE`` prints. One entry a code, sorted by code."""
+"""Codes of errors in getting a model in, compressing, quantising, exporting and verifying it. Sorted by code."""
 
 from __future__ import annotations
 
-__all__ = ["CODES"]
+__all__ = ["MAKING"]
 
 # code -> (title, explanation with the usual ways out)
-CODES: dict[str, tuple[str, str]] = {
+MAKING: dict[str, tuple[str, str]] = {
     "artifact-damaged": (
         "a model file is damaged",
         "The file is truncated, or is not of the format that its name says. Fetch it again, or export the model again; "

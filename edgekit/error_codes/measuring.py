@@ -1,0 +1,55 @@
+"""Codes of errors in running artifacts on targets. Sorted by code."""
+
+from __future__ import annotations
+
+__all__ = ["MEASURING"]
+
+# code -> (title, explanation with the usual ways out)
+MEASURING: dict[str, tuple[str, str]] = {
+    "core-unknown": (
+        "there is no model of a device's core",
+        "An emulated device needs its core's part number, instruction set and caches: device_profiles/cores/ has one "
+        "file a core. Write one for yours, with the sources of its figures, or take a device whose core is there."),
+    "device-threads": (
+        "more threads than the target has cores",
+        "Counts are made on cores of one kind. Ask for as many threads as the device's cluster has cores, or fewer."),
+    "emulator-build": (
+        "a program of the emulated device could not be built",
+        "The cause is the compiler's first error. The plugin needs gcc, the runners aarch64-linux-gnu-gcc and g++ of "
+        "version 11 or later."),
+    "emulator-damaged": (
+        "a fetched file of the emulated device changed",
+        "A file in edgekit's cache no longer has the hash that it was fetched with. `edgekit doctor --setup emulator` "
+        "fetches it again."),
+    "emulator-missing": (
+        "the emulated device is not set up",
+        "`edgekit doctor --setup emulator` gets qemu-user, the guest's C library, a cross compiler and the runtimes' "
+        "aarch64 wheels: as root through the system's packages, else unpacked into edgekit's cache."),
+    "emulator-no-plugins": (
+        "the emulator found cannot count",
+        "Counting takes a qemu-aarch64 that loads plugins, of QEMU 7.2 to 8.2: Debian 12's and Ubuntu 24.04's package "
+        "qemu-user. qemu-user-static and the builds in Debian's backports are made without."),
+    "golden-malformed": (
+        "the golden vectors beside an artifact cannot be read",
+        "`edgekit measure` feeds an artifact the first golden vector beside it. Export the model again, or move the "
+        "artifact elsewhere: then made-up inputs are used."),
+    "model-does-not-fit": (
+        "a model needs more memory than the device gives an app",
+        "The memory is what the artifact's data touched at its peak, the runtime's own not counted. int8 takes a "
+        "quarter of float32; a smaller input shrinks activations. `app_budget_mb` in the device's profile is what an "
+        "app may plan with."),
+    "target-address": (
+        "a target's address is missing or wrong",
+        "Targets are written host, or emulated:DEVICE with a device's id or the file of a profile."),
+    "target-timeout": (
+        "the target took too long",
+        "Emulation is 10 to 50 times slower than a device, and a first run loads the runtime. Give it longer with "
+        "--timeout."),
+    "target-unknown": (
+        "there is no such target",
+        "`edgekit measure --on` takes host, or emulated:DEVICE."),
+    "wheel-missing": (
+        "a runtime's aarch64 wheel could not be fetched",
+        "pip found no wheel, or no package index. Check `pip config list` and the network. Versions are those that "
+        "export and verify here, because a newer runtime may compute otherwise."),
+}

@@ -1,0 +1,118 @@
+"""What the emulated device stands on, in edgekit's cache: set up once, checked whenever it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.disk import cache_folder
+from edgekit.errors import EnvironmentProblem
+from edgekit.measure.emulated.build import build_plugin, build_runner, plugin_file, runner_file
+from edgekit.measure.emulated.debian import find_tools, install
+from edgekit.measure.emulated.runtimes import RUNTIMES, Runtime
+from edgekit.measure.emulated.wheels import fetch, fetched
+
+__all__ = ["SET_UP", "Installation", "installed", "set_up"]
+
+SET_UP = "edgekit doctor --setup emulator"
+_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One runtime in the emulator. ``library`` is where the runner loads it from; None where it is linked."""
+
+    runtime: Runtime
+    qemu: Path
+    qemu_version: str
+    plugin: Path
+    runner: Path
+    files: Path
+    guest_lib: Path
+
+    @property
+    def library(self) -> Path | None:
+        if self.runtime.library is None:
+            return None
+        return next(f for f in sorted(self.files.glob(f"{self.runtime.library}*")))
+
+
+def set_up(names: Iterable[str], say: Callable[[str], None]) -> list[Installation]:
+    """Finds, fetches and builds what the emulated device needs for the named runtimes; each step is done once.
+
+    ``say`` takes a line of progress. Raises EnvironmentProblem with the one thing that is missing and its command.
+    """
+    tools, missing = find_tools(_unpacked())
+    if tools is None:
+        install(missing, _unpacked(), say)
+        tools, missing = find_tools(_unpacked())
+    if tools is None:
+        raise _missing(missing)
+    plugin = build_plugin(tools, _builds())
+    check_plugins(tools.programs["qemu-aarch64"], plugin)
+    for runtime in (RUNTIMES[name] for name in names):
+        files = _files(runtime)
+        try:
+            there = fetched(files)
+        except EnvironmentProblem:
+            there = False  # damaged: fetched anew
+        if not there:
+            say(f"fetching {runtime.project} {runtime.version} for aarch64")
+            fetch(runtime.project, runtime.version, runtime.files, files)
+        if not runner_file(tools, _builds(), runtime).is_file():
+            say(f"building the runner for {runtime.name}")
+        build_runner(tools, _builds(), runtime, files)
+    return [installed(name) for name in names]
+
+
+def installed(name: str) -> Installation:
+    """The installation for a format's runtime, its files checked by their hashes. Raises EnvironmentProblem."""
+    runtime = RUNTIMES[name]
+    tools, missing = find_tools(_unpacked())
+    if tools is None:
+        raise _missing(missing)
+    plugin, runner, files = plugin_file(tools, _builds()), runner_file(tools, _builds(), runtime), _files(runtime)
+    if not plugin.is_file() or not runner.is_file() or not fetched(files):
+        raise _missing([f"{runtime.project} {runtime.version} for aarch64 with its runner"])
+    qemu = tools.programs["qemu-aarch64"]
+    return Installation(runtime, qemu, _version(qemu), plugin, runner, files, tools.guest_lib)
+
+
+def check_plugins(qemu: Path, plugin: Path) -> None:
+    """Raises EnvironmentProblem where this emulator cannot load the plugin."""
+    with tempfile.NamedTemporaryFile() as out:
+        # It has no program to run: what it says first is whether it takes the plugin.
+        done = _qemu(qemu, "-plugin", f"{plugin},out={out.name}", "/nowhere")
+    said = done.stderr.strip()
+    if "plugin" in said.lower() or "Unknown option" in said:
+        raise EnvironmentProblem("emulator-no-plugins", f"{qemu} cannot load plugins, so it cannot count",
+                                 cause=said.splitlines()[0],
+                                 next="install the package qemu-user of QEMU 7.2 to 8.2 (qemu-user-static and the "
+                                      "backports of Debian are built without plugins)")
+
+
+def _missing(what: list[str]) -> EnvironmentProblem:
+    return EnvironmentProblem("emulator-missing", f"the emulated device is not set up: {', '.join(what)}", next=SET_UP)
+
+
+def _version(qemu: Path) -> str:
+    return _qemu(qemu, "--version").stdout.splitlines()[0].removeprefix("qemu-aarch64 version ")
+
+
+def _qemu(qemu: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(qemu), *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)
+
+
+def _files(runtime: Runtime) -> Path:
+    return cache_folder() / "emulator" / "runtimes" / f"{runtime.project}-{runtime.version}"
+
+
+def _builds() -> Path:
+    return cache_folder() / "emulator" / "builds"
+
+
+def _unpacked() -> Path:
+    return cache_folder() / "emulator" / "debian"

@@ -1,0 +1,164 @@
+"""One artifact on one emulated device: its outputs, and what the runtime executed for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.devices.core import Core
+from edgekit.devices.profile import Cluster, Device
+from edgekit.errors import ConversionError, DeviceError
+from edgekit.measure.emulated.device_root import cpu_model, write_root
+from edgekit.measure.emulated.installation import Installation
+from edgekit.measure.job import JobResult, read_job, write_job
+from edgekit.types.latency import Counts
+
+__all__ = ["GUEST_ENV", "GuestRun", "run_artifact"]
+
+_PAGE = 4096
+_BARE_SECONDS = 120
+_MIB = 2**20
+# Times the app's budget: what needs more is not followed to its end, so that it cannot hurt this machine.
+_FOLLOWED = 4
+# The emulator's own limit on addresses, beyond that: a backstop for memory that is reserved and hardly touched.
+_ROOM_MIB = 4096
+_OVER_LIMIT = 77  # guest/count.c
+# The C library's memset without DC ZVA: no plugin is told which lines that instruction clears.
+GUEST_ENV = ("-E", "GLIBC_TUNABLES=glibc.cpu.name=emag", "-E", "LD_LIBRARY_PATH=/edgekit")
+_LAST_WORDS = 3
+# How the runners say what they are at (guest/runner.h).
+_AT = re.compile(r"^edgekit-at: (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class GuestRun:
+    """``counts`` of one warm inference; ``memory_bytes``: pages that the artifact's data touched, at their peak."""
+
+    result: JobResult
+    counts: Counts
+    facts: dict[str, str]
+
+
+def run_artifact(installation: Installation, device: Device, cluster: Cluster, core: Core, artifact: Path,
+                 inputs: Sequence[np.ndarray], *, threads: int = 1, seconds: float = 600) -> GuestRun:
+    """Runs ``artifact`` once warm and once counted on ``threads`` listed cores of one kind.
+
+    Raises ConversionError where the runtime refuses the file, fails or crashes, DeviceError where the time is over.
+    """
+    bare = _bare_pages(installation, cluster, core, threads)
+    with tempfile.TemporaryDirectory(prefix="edgekit-emulated-") as temporary:
+        folder = Path(temporary)
+        write_job(folder / "job", inputs)
+        followed = device.app_budget_mb * _FOLLOWED
+        counted = _run(installation, cluster, core, folder, artifact, threads=threads, seconds=seconds,
+                       limit_mib=followed)
+        if counted is None:
+            raise DeviceError("model-does-not-fit", f"{artifact.name} needs more than {followed} MiB, {device.id} "
+                              f"gives an app {device.app_budget_mb} MiB", where=str(artifact),
+                              next="compress or quantise the model, or take a smaller input")
+        result = read_job(folder / "job", artifact)
+    one, total = counted
+    caches = one["caches"]
+    counts = Counts(
+        kind="emulated", instructions=one["instructions"], by_class=one["by_class"], load_bytes=one["load_bytes"],
+        store_bytes=one["store_bytes"], l1_misses=caches[0]["misses"], l2_misses=caches[1]["misses"],
+        l3_misses=caches[2]["misses"] if len(caches) > 2 else None,
+        peak_memory_bytes=max(total["peak_pages"] - bare, 0) * _PAGE)
+    facts = {"emulator": f"qemu-aarch64 {installation.qemu_version}, -cpu {cpu_model(core)}",
+             "runtime": f"{installation.runtime.project} {installation.runtime.version}, its aarch64 wheel"}
+    if installation.runtime.note:
+        facts["runtime_note"] = installation.runtime.note
+    return GuestRun(result, counts, facts)
+
+
+def _bare_pages(installation: Installation, cluster: Cluster, core: Core, threads: int) -> int:
+    """Pages that the runner and its runtime touch before there is a model; kept beside the runner."""
+    kept = installation.runner.with_name(f"{installation.runner.name}.{core.id}-{threads}.pages")
+    if kept.is_file():
+        return int(kept.read_text(encoding="ascii"))
+    with tempfile.TemporaryDirectory(prefix="edgekit-emulated-") as temporary:
+        write_job(Path(temporary) / "job", [])
+        counted = _run(installation, cluster, core, Path(temporary), None, threads=threads, seconds=_BARE_SECONDS,
+                       limit_mib=_ROOM_MIB)
+    assert counted is not None  # a runtime of some MB
+    pages = int(counted[-1]["peak_pages"])
+    made = kept.with_name(f".{kept.name}.{os.getpid()}")
+    made.write_text(str(pages), encoding="ascii")
+    made.rename(kept)
+    return pages
+
+
+def _run(installation: Installation, cluster: Cluster, core: Core, folder: Path, artifact: Path | None, *,
+         threads: int, seconds: float, limit_mib: int) -> list[dict[str, Any]] | None:
+    """Runs the runner in ``folder``, where its job lies; the plugin's counts, the whole run's last. None: over limit.
+
+    All paths that the guest sees are the same in every run: their lengths move its stack, and so its cache misses.
+    """
+    root = folder / "root"
+    write_root(root, core, cluster, threads, installation.guest_lib)
+    (root / "edgekit").symlink_to(installation.files)
+    (folder / "runner").symlink_to(installation.runner)
+    arguments = ["job=job", "warmup=1", "repeats=1", f"threads={threads}"]
+    if installation.library:
+        arguments.append(f"library=/edgekit/{installation.library.name}")
+    if artifact is not None:
+        name = f"model{artifact.suffix}"
+        (folder / name).symlink_to(artifact.resolve())
+        arguments.append(f"model={name}")
+    caches = [f"cache={core.l1d.kb}:{core.l1d.ways}", f"cache={cluster.l2_kb}:{core.l2.ways}"]
+    plugin = [str(installation.plugin), "out=counts.jsonl", "pages=1", f"limit={limit_mib * _MIB // _PAGE}",
+              f"atomic={int(threads > 1)}", *caches]
+    command = [str(installation.qemu), "-cpu", cpu_model(core), "-L", str(root), "-R", f"{limit_mib + _ROOM_MIB}M",
+               *GUEST_ENV, "-plugin", ",".join(plugin), "runner", *arguments]
+    name = artifact.name if artifact else "the bare runner"
+    try:
+        if _finish(command, folder, name, seconds) == _OVER_LIMIT:
+            return None
+    except ConversionError as error:
+        if error.code != "runtime-crashed" or not installation.runtime.traces or artifact is None:
+            raise
+        # once more, naming each operator as it begins: the last one named is where it crashes
+        _finish([*command, "operators=2"], folder, name, seconds)
+        raise
+    lines = (folder / "counts.jsonl").read_text(encoding="ascii").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _finish(command: list[str], folder: Path, name: str, seconds: float) -> int:
+    """The emulator's exit status, ended with its time. Raises for all but a runner that left a result, or the limit."""
+    log = folder / "log"
+    with log.open("wb") as stream:
+        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
+                                 env={"PATH": os.defpath}, start_new_session=True)
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise DeviceError("target-timeout", f"{name} took more than {seconds:g} s on the emulated device",
+                              cause="the emulator is 10 to 50 times slower than a device",
+                              next="give it longer with --timeout") from None
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if child.returncode == _OVER_LIMIT or ((folder / "job/result.json").is_file() and child.returncode in (0, 3)):
+        return child.returncode
+    last = "; ".join([line for line in said if not _AT.match(line)][-_LAST_WORDS:]) or "it said nothing"
+    if child.returncode < 0:
+        crash = signal.Signals(-child.returncode).name
+        at = _AT.findall("\n".join(said))[-1:] or ["its start"]
+        raise ConversionError("runtime-crashed", f"the device's runtime crashed with {crash} on {name}",
+                              cause=f"at: {at[0]}; its last words: {last}",
+                              next="export the model again; if it crashes still, report it")
+    raise ConversionError("runtime-failed", f"the device's runtime ended with status {child.returncode} on {name}",
+                          cause=last, next="edgekit doctor --setup emulator, then report it")

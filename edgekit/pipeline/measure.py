@@ -1,0 +1,138 @@
+"""``edgekit measure``: one artifact on one target, its outputs compared with this machine's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.contracts import RunSettings, TargetRun
+from edgekit.disk import sha256_of
+from edgekit.errors import ConversionError, UsageError
+from edgekit.pipeline.isolation import Limits, run_isolated
+from edgekit.pipeline.noise import new_log
+from edgekit.pipeline.published import published
+from edgekit.pipeline.remote_session import RemoteSession
+from edgekit.plugins import TARGETS
+from edgekit.types.latency import Latency
+from edgekit.types.measurement import Agreement, Fit, Measurement, OperatorTime
+from edgekit.types.tensor import TensorSpec
+from edgekit.verify.golden import tolerance
+
+__all__ = ["measure_artifact"]
+
+_SEED = 0
+_TEN, _NINETY = 10, 90
+_LARGEST = np.finfo(np.float64).max
+
+
+def measure_artifact(format_name: str, artifact: Path, on: str, settings: RunSettings) -> Measurement:
+    """See :func:`edgekit.api.measure`."""
+    name, _, address = on.partition(":")
+    target = TARGETS.get(name)
+    if not target.in_process:
+        target.prepare(address, format_name)
+    log = new_log()
+    with RemoteSession(format_name, artifact, log=log, seconds=settings.seconds) as session:
+        inputs, whence = _inputs(artifact, format_name, session.inputs)
+        expected = session.run(inputs)
+        specs = session.outputs
+    if target.in_process:
+        found = run_isolated("edgekit.pipeline.measure:run_here", {
+            "name": name, "address": address, "format_name": format_name, "artifact": artifact, "inputs": inputs,
+            "settings": settings}, name=f"measuring on {name}", limits=Limits(seconds=settings.seconds), log=log).value
+    else:
+        found = target.run(artifact, inputs, settings)
+    agreement = _agreement(expected, found.outputs, specs, quantized=_quantized(artifact))
+    fit = None
+    if found.budget_mb is not None:
+        budget = found.budget_mb * 2**20
+        fit = Fit(needs_bytes=found.memory.peak_bytes, budget_bytes=budget, fits=found.memory.peak_bytes <= budget)
+    return Measurement(
+        artifact=str(artifact), sha256=sha256_of(artifact), format=format_name, target=on, device=found.device,
+        core=found.core, processor="cpu", threads=settings.threads, runtime=found.runtime, inputs=whence,
+        agreement=agreement, latency=_latency(found, on, settings.threads), counts=found.counts, memory=found.memory,
+        fit=fit, operators=tuple(OperatorTime(name=n, ms=ms) for n, ms in found.operators), facts=dict(found.facts))
+
+
+def run_here(name: str, address: str, format_name: str, artifact: Path, inputs: Sequence[np.ndarray],
+             settings: RunSettings) -> TargetRun:
+    """Runs in the child: a target that loads a native runtime into its own process."""
+    target = TARGETS.get(name)
+    target.prepare(address, format_name)
+    run: TargetRun = target.run(artifact, inputs, settings)
+    return run
+
+
+def _inputs(artifact: Path, format_name: str, specs: Sequence[TensorSpec]) -> tuple[list[np.ndarray], str]:
+    """The first golden input beside the artifact, where it is this very file's; else values made up from a seed."""
+    golden, manifest = artifact.parent / "golden" / "golden.json", artifact.parent / "manifest.json"
+    if golden.is_file() and manifest.is_file():
+        try:
+            files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+            if files.get(artifact.name, {}).get("sha256") == sha256_of(artifact):
+                vector = json.loads(golden.read_text(encoding="utf-8"))["formats"][format_name]["vectors"][0]
+                return [_read(golden.parent, entry) for entry in vector["inputs"]], "the first golden vector"
+        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            raise UsageError("golden-malformed", f"{golden} is not what edgekit wrote", cause=repr(error),
+                             next="export the model again, or move the artifact away from its folder") from error
+    random = np.random.default_rng(_SEED)
+    return [_made(spec, random) for spec in specs], f"made up, seed {_SEED}"
+
+
+def _read(folder: Path, entry: dict[str, Any]) -> np.ndarray:
+    dtype = np.dtype(entry["dtype"])
+    return np.fromfile(folder / entry["file"], dtype.newbyteorder("<")).astype(dtype).reshape(entry["shape"])
+
+
+def _made(spec: TensorSpec, random: np.random.Generator) -> np.ndarray:
+    shape = [d if isinstance(d, int) else 1 for d in spec.shape]
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind == "f":
+        return random.standard_normal(shape).astype(dtype)
+    if dtype.kind == "b" or spec.quant is None:
+        return random.integers(0, 2, shape).astype(dtype)  # an index that every table has
+    limits = np.iinfo(dtype)
+    return random.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+
+
+def _quantized(artifact: Path) -> bool:
+    """Whether outputs move in steps of a grid; unknown files are held to the finer tolerance."""
+    beside = published(artifact)
+    return beside is not None and beside.scheme.name != "fp32"
+
+
+def _agreement(expected: Sequence[np.ndarray], found: Sequence[np.ndarray], specs: Sequence[TensorSpec], *,
+               quantized: bool) -> Agreement:
+    if [(v.shape, v.dtype) for v in expected] != [(v.shape, v.dtype) for v in found]:
+        raise ConversionError("output-shape", "the target's outputs are not this machine's",
+                              cause=f"here {_shapes(expected)}, there {_shapes(found)}",
+                              next="check that both run the same version of the runtime")
+    apart = [(_apart(here, there), tolerance(here, spec, quantized))
+             for here, there, spec in zip(expected, found, specs, strict=True)]
+    max_abs, allowed = max(apart, key=lambda pair: pair[0] - pair[1])
+    same = all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(expected, found, strict=True))
+    return Agreement(identical=same, max_abs=max_abs, tolerance=allowed, agrees=same or max_abs <= allowed)
+
+
+def _apart(here: np.ndarray, there: np.ndarray) -> float:
+    """The largest absolute difference; where only one is finite, the largest float, because JSON has no infinity."""
+    a, b = here.astype(np.float64), there.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(b - a))
+    return float(np.nan_to_num(difference, nan=_LARGEST, posinf=_LARGEST).max(initial=0.0))
+
+
+def _shapes(values: Sequence[np.ndarray]) -> str:
+    return ", ".join(f"{v.dtype}{list(v.shape)}" for v in values)
+
+
+def _latency(found: TargetRun, on: str, threads: int) -> Latency | None:
+    if not found.times_ms:
+        return None
+    low, mid, high = np.percentile(found.times_ms, [_TEN, 50, _NINETY])
+    return Latency(kind="measured", tier=None, ms=float(mid), low_ms=float(low), high_ms=float(high),
+                   device=found.device or on, processor="cpu", threads=threads, runtime=found.runtime)
