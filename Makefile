@@ -30,6 +30,7 @@ lint: $(VENV)/.test
 
 test: $(VENV)/.test lint
 	$(BIN)/edgekit doctor --setup emulator
+	$(BIN)/python tests/measure/daemons.py
 	$(BIN)/pytest
 
 clean:

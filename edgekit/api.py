@@ -129,21 +129,26 @@ def verify(artifact: Path, workload: str, *, weights: Path | None = None, inputs
 
 
 def measure(artifact: Path, on: str, *, threads: int = 1, warmup: int = 3, repeats: int = 20, operators: bool = False,
-            timeout_seconds: float = 600.0) -> Measurement:
+            oldest_runtime: bool = False, timeout_seconds: float = 600.0) -> Measurement:
     """Runs an artifact on a target and compares its outputs with this machine's.
 
     Args:
-        on: ``host``, ``emulated:DEVICE``.
+        on: ``host``, ``emulated:DEVICE``, ``ssh:HOST`` or ``adb[:SERIAL]``.
         warmup, repeats: runs before, and runs of, what is timed; an emulated device counts one warm run.
         operators: also the runtime's own time of each operator, where it gives one.
+        oldest_runtime: also whether tflite_runtime 2.14, the last release, loads and runs a ``.tflite``, and alike.
 
     Raises UsageError for an unknown target, DeviceError where the target cannot be used, ConversionError where the
     artifact does not run there, EnvironmentProblem where something is not set up. Look at ``agreement`` and ``fit``.
     """
     from edgekit.contracts import RunSettings
     from edgekit.pipeline.measure import measure_artifact
-    return measure_artifact(artifact_format(artifact), artifact, on,
-                            RunSettings(warmup, repeats, threads, operators, timeout_seconds))
+    name = artifact_format(artifact)
+    if oldest_runtime and name != "tflite":
+        raise UsageError("oldest-runtime-format", "the oldest runtime reads .tflite files only", where=str(artifact),
+                         next="leave --oldest-runtime away for other formats")
+    return measure_artifact(name, artifact, on, RunSettings(warmup, repeats, threads, operators, timeout_seconds),
+                            oldest=oldest_runtime)
 
 
 def artifact_format(artifact: Path) -> str:

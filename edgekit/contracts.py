@@ -243,7 +243,7 @@ class TargetRun:
 
     outputs: tuple[np.ndarray, ...]
     runtime: str
-    memory: Memory
+    memory: Memory | None
     times_ms: tuple[float, ...] = ()
     counts: Counts | None = None
     operators: tuple[tuple[str, float], ...] = ()

@@ -67,4 +67,6 @@ FORMATS = Plugins("edgekit.formats", "format", {
 TARGETS = Plugins("edgekit.targets", "target", {
     "host": "edgekit.measure.host:HostTarget",
     "emulated": "edgekit.measure.emulated.target:EmulatedTarget",
+    "ssh": "edgekit.measure.ssh:SshTarget",
+    "adb": "edgekit.measure.adb:AdbTarget",
 }, unknown="target-unknown")

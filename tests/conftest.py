@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from workloads import write_small
 
+pytest_plugins = ["pytester"]
 # Before anything imports torch: on tensors this small a second thread only waits, and two cores are shared with the
 # converters' child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

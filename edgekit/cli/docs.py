@@ -31,6 +31,8 @@ _LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusive
 
 _ENVIRONMENT = {
     "EDGEKIT_CACHE": "folder of cached stages; else `$XDG_CACHE_HOME/edgekit`, else `~/.cache/edgekit`",
+    "EDGEKIT_SSH_CONFIG": "configuration file for the OpenSSH client of `--on ssh:HOST`; else the user's own",
+    "EDGEKIT_TARGET_FOLDER": "folder on targets behind ssh and adb; else `/tmp`, and `/data/local/tmp` on Android",
     "EDGEKIT_TRACEBACK": "`1` prints the traceback beside an error's message",
 }
 

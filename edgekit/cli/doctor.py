@@ -37,7 +37,14 @@ _PIN = re.compile(r"""^([\w.-]+)(?:\[[\w,-]*\])?\s*(==|>=)?\s*([\w.+!]*)[^;]*(?:
 def doctor(setup: str | None, as_json: bool) -> int:
     if setup:
         from edgekit.measure.emulated.installation import set_up
-        set_up([name for name in RUNTIMES if _installed(name)], lambda line: stderr().print(line))
+        from edgekit.measure.emulated.oldest import set_up_oldest
+
+        def say(line: str) -> None:
+            stderr().print(line, markup=False)
+
+        set_up([name for name in RUNTIMES if _installed(name)], say)
+        if _installed("tflite"):
+            set_up_oldest(say)
     packages = _packages()
     with ThreadPoolExecutor() as pool:  # each import is a process of its own
         states = pool.map(_format, RUNTIMES, RUNTIMES.values(), repeat(packages))
@@ -93,6 +100,7 @@ def _emulator() -> dict[str, Any]:
     """Whether the emulated device is set up for each format, and what is missing."""
     from edgekit.errors import EdgekitError
     from edgekit.measure.emulated.installation import SET_UP, installed
+    from edgekit.measure.emulated.oldest import OLDEST, installed_oldest
     state: dict[str, Any] = {}
     for name in RUNTIMES:
         try:
@@ -101,6 +109,11 @@ def _emulator() -> dict[str, Any]:
                            "runtime": f"{found.runtime.project} {found.runtime.version}", "qemu": found.qemu_version}
         except EdgekitError as error:
             state[name] = {"usable": False, "problem": error.message, "add": error.next or SET_UP}
+    try:
+        installed_oldest()
+        state["oldest"] = {"usable": True, "problem": None, "add": None, "runtime": OLDEST, "qemu": None}
+    except EdgekitError as error:
+        state["oldest"] = {"usable": False, "problem": error.message, "add": error.next or SET_UP}
     return state
 
 
@@ -140,7 +153,7 @@ def _print(machine: dict[str, Any], formats: dict[str, Any], emulator: dict[str,
              "ok" if free >= _MIN_FREE_DISK else "little: `edgekit cache prune` frees what earlier runs kept")]
     rows += [(p["name"], f"{p['found'] or '-'} (wanted {p['wanted'] or 'any'})"
               + (f", for {p['extra']}" if p["extra"] else ""), p["problem"] or "ok") for p in packages]
-    rows += [(f"emulated {name}", f"{state['runtime']}, QEMU {state['qemu'].split()[0]}" if state["usable"] else "-",
+    rows += [(f"emulated {name}", _emulated(state) if state["usable"] else "-",
               "ok" if state["usable"] else f"{state['problem']}: {state['add']}") for name, state in emulator.items()]
     print_table(("what", "found", "state"), rows)
     for package in packages:
@@ -151,6 +164,10 @@ def _print(machine: dict[str, Any], formats: dict[str, Any], emulator: dict[str,
         stderr().print(f"{name}: {word}" + "".join(f"; {p}" for p in state["problems"]), markup=False)
         if state["add"]:
             stderr().print(f"  add it: {state['add']}", markup=False)
+
+
+def _emulated(state: dict[str, Any]) -> str:
+    return state["runtime"] + (f", QEMU {state['qemu'].split()[0]}" if state["qemu"] else "")
 
 
 def _version(name: str) -> str | None:

@@ -12,18 +12,19 @@ from edgekit.errors import BudgetMissed, DeviceError
 
 @click.command(help="Run ARTIFACT on a target: its outputs against this machine's, time or instructions, memory.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--on", "target", required=True, help="host, or emulated:DEVICE.")
+@click.option("--on", "target", required=True, help="host, emulated:DEVICE, ssh:HOST or adb[:SERIAL].")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=0), default=3, show_default=True, help="Runs before those timed.")
 @click.option("--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Runs that are timed.")
 @click.option("--operators", is_flag=True, help="Also the runtime's own time of each operator.")
+@click.option("--oldest-runtime", is_flag=True, help="Also whether tflite_runtime 2.14 runs a .tflite, emulated.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=600, show_default=True, help="Seconds for it all.")
 @json_option
-def measure(artifact: Path, target: str, threads: int, warmup: int, repeats: int, operators: bool, timeout: float,
-            as_json: bool) -> int:
+def measure(artifact: Path, target: str, threads: int, warmup: int, repeats: int, operators: bool,
+            oldest_runtime: bool, timeout: float, as_json: bool) -> int:
     from edgekit import api
     found = api.measure(artifact, target, threads=threads, warmup=warmup, repeats=repeats, operators=operators,
-                        timeout_seconds=timeout)
+                        oldest_runtime=oldest_runtime, timeout_seconds=timeout)
     if as_json:
         emit_json("measurement", 1, found.model_dump(mode="json"))
     else:

@@ -6,6 +6,10 @@ __all__ = ["MEASURING"]
 
 # code -> (title, explanation with the usual ways out)
 MEASURING: dict[str, tuple[str, str]] = {
+    "adb-missing": (
+        "adb is not installed",
+        "The target adb runs the real `adb` client: install Debian's or Ubuntu's package adb, or Google's platform "
+        "tools, and have it on the PATH."),
     "core-unknown": (
         "there is no model of a device's core",
         "An emulated device needs its core's part number, instruction set and caches: device_profiles/cores/ has one "
@@ -38,16 +42,49 @@ MEASURING: dict[str, tuple[str, str]] = {
         "The memory is what the artifact's data touched at its peak, the runtime's own not counted. int8 takes a "
         "quarter of float32; a smaller input shrinks activations. `app_budget_mb` in the device's profile is what an "
         "app may plan with."),
+    "oldest-runtime-format": (
+        "the oldest runtime was asked about another format",
+        "`--oldest-runtime` runs a .tflite in tflite_runtime 2.14.0, the last release, which boards in the field have. "
+        "ExecuTorch and ONNX files run in the runtime that they were exported for."),
+    "operators-unavailable": (
+        "a target gives no times of operators",
+        "An emulated device has no clock that says anything of a device, and this machine's runtimes are called from "
+        "Python. Targets behind ssh and adb give the runtime's own times of operators."),
+    "ssh-missing": (
+        "the OpenSSH client is not installed",
+        "The target ssh runs the real `ssh` client with its own configuration: install openssh-client."),
     "target-address": (
         "a target's address is missing or wrong",
-        "Targets are written host, or emulated:DEVICE with a device's id or the file of a profile."),
+        "Targets are written host, emulated:DEVICE with a device's id or the file of a profile, ssh:HOST as you would "
+        "call ssh, or adb with :SERIAL where several devices are connected."),
+    "target-failed": (
+        "a target could not take or give a file",
+        "The cause has the target's words. Its folder is /tmp behind ssh and /data/local/tmp behind adb; "
+        "EDGEKIT_TARGET_FOLDER names another, from which programs may be run."),
+    "target-lost": (
+        "the connection to a target ended in the middle",
+        "Check the network or the cable and the target's power, and run it again. What was pushed may still lie in the "
+        "target's folder, as edgekit-*."),
+    "target-machine": (
+        "a target is no 64-bit Arm system",
+        "The runtimes are run from their aarch64 libraries. A board with a 32-bit system on a 64-bit processor cannot "
+        "run them: install its 64-bit system."),
+    "target-no-space": (
+        "a target's disk is full",
+        "Runner, runtime and C library take 11 to 30 MB beside the model. Free some space, or name another folder of "
+        "the target in EDGEKIT_TARGET_FOLDER."),
     "target-timeout": (
         "the target took too long",
         "Emulation is 10 to 50 times slower than a device, and a first run loads the runtime. Give it longer with "
-        "--timeout."),
+        "--timeout; a board may also be busy."),
     "target-unknown": (
         "there is no such target",
-        "`edgekit measure --on` takes host, or emulated:DEVICE."),
+        "`edgekit measure --on` takes host, emulated:DEVICE, ssh:HOST and adb[:SERIAL], and the targets of packages "
+        "that register one."),
+    "target-unreachable": (
+        "there is no connection to a target",
+        "Make the plain client work first, without questions: `ssh -o BatchMode=yes HOST true`, or `adb devices` with "
+        "the device listed as 'device'. An unknown host key is accepted by connecting once by hand."),
     "wheel-missing": (
         "a runtime's aarch64 wheel could not be fetched",
         "pip found no wheel, or no package index. Check `pip config list` and the network. Versions are those that "

@@ -31,6 +31,10 @@ class HostTarget:
     def run(self, artifact: Path, inputs: Sequence[np.ndarray], settings: RunSettings) -> TargetRun:
         if settings.threads != 1:
             raise UsageError("device-threads", "the host target runs one thread", next="leave --threads away")
+        if settings.operators:
+            raise UsageError("operators-unavailable", "the host target gives no times of operators",
+                             cause="it calls the runtime from Python, as a user would",
+                             next="measure on a device: --on ssh:HOST or --on adb")
         before = _peak()
         session = self._format.load(artifact)
         times, outputs = [], []

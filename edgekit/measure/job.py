@@ -18,13 +18,17 @@ __all__ = ["JobResult", "read_job", "write_job"]
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a runner measured. Times are nanoseconds; ``operators`` holds names and times of one more run."""
+    """What a runner measured. Times are nanoseconds; ``operators`` holds names and times of one more run.
+
+    ``emulated``: the runner found its own processor to be an emulator's, so its times are none of a device.
+    """
 
     runtime: str
     outputs: tuple[np.ndarray, ...]
     load_ns: int
     times_ns: tuple[int, ...]
     peak_rss_bytes: int
+    emulated: bool
     operators: tuple[tuple[str, int], ...]
 
 
@@ -54,5 +58,17 @@ def read_job(folder: Path, artifact: Path) -> JobResult:
         count = math.prod(output["shape"])
         outputs.append(np.frombuffer(values, dtype, count, at).reshape(output["shape"]).astype(dtype.newbyteorder("=")))
         at += count * dtype.itemsize
+    operators = [(o["name"], int(o["ns"])) for o in document["operators"]] or _profiled(folder / "profile.json")
     return JobResult(document["runtime"], tuple(outputs), document["load_ns"], tuple(document["times_ns"]),
-                     document["peak_rss_kb"] * 1024, tuple((o["name"], o["ns"]) for o in document["operators"]))
+                     document["peak_rss_kb"] * 1024, document["emulated"],
+                     tuple(operators))
+
+
+def _profiled(profile: Path) -> list[tuple[str, int]]:
+    """Operators of the last run in ONNX Runtime's trace, which has microseconds; none where there is no trace."""
+    if not profile.is_file():
+        return []
+    events = json.loads(profile.read_text(encoding="utf-8"))
+    kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")]
+    runs = max(sum(e.get("name") == "model_run" for e in events), 1)
+    return [(e["name"].removesuffix("_kernel_time"), int(e["dur"]) * 1000) for e in kernels[-len(kernels) // runs:]]

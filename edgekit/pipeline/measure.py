@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 from edgekit.contracts import RunSettings, TargetRun
 from edgekit.disk import sha256_of
 from edgekit.errors import ConversionError, UsageError
+from edgekit.pipeline.inspect import read_graph
 from edgekit.pipeline.isolation import Limits, run_isolated
 from edgekit.pipeline.noise import new_log
 from edgekit.pipeline.published import published
 from edgekit.pipeline.remote_session import RemoteSession
 from edgekit.plugins import TARGETS
 from edgekit.types.latency import Latency
-from edgekit.types.measurement import Agreement, Fit, Measurement, OperatorTime
+from edgekit.types.measurement import Agreement, Fit, Measurement, OldestRuntime, OperatorTime
 from edgekit.types.tensor import TensorSpec
 from edgekit.verify.golden import tolerance
 
@@ -26,10 +27,12 @@ __all__ = ["measure_artifact"]
 
 _SEED = 0
 _TEN, _NINETY = 10, 90
+_NARROW = {"int4", "uint4", "int8", "uint8", "float16"}
 _LARGEST = np.finfo(np.float64).max
 
 
-def measure_artifact(format_name: str, artifact: Path, on: str, settings: RunSettings) -> Measurement:
+def measure_artifact(format_name: str, artifact: Path, on: str, settings: RunSettings, *,
+                     oldest: bool = False) -> Measurement:
     """See :func:`edgekit.api.measure`."""
     name, _, address = on.partition(":")
     target = TARGETS.get(name)
@@ -46,16 +49,37 @@ def measure_artifact(format_name: str, artifact: Path, on: str, settings: RunSet
             "settings": settings}, name=f"measuring on {name}", limits=Limits(seconds=settings.seconds), log=log).value
     else:
         found = target.run(artifact, inputs, settings)
-    agreement = _agreement(expected, found.outputs, specs, quantized=_quantized(artifact))
+    quantized = _quantized(format_name, artifact)
+    agreement = _agreement(expected, found.outputs, specs, quantized=quantized)
+    old = None
+    if oldest:
+        old = _oldest(artifact, inputs, settings.seconds, lambda outputs: _agreement(expected, outputs, specs,
+                                                                                     quantized=quantized))
     fit = None
-    if found.budget_mb is not None:
+    if found.budget_mb is not None and found.memory is not None:
         budget = found.budget_mb * 2**20
         fit = Fit(needs_bytes=found.memory.peak_bytes, budget_bytes=budget, fits=found.memory.peak_bytes <= budget)
     return Measurement(
         artifact=str(artifact), sha256=sha256_of(artifact), format=format_name, target=on, device=found.device,
         core=found.core, processor="cpu", threads=settings.threads, runtime=found.runtime, inputs=whence,
         agreement=agreement, latency=_latency(found, on, settings.threads), counts=found.counts, memory=found.memory,
-        fit=fit, operators=tuple(OperatorTime(name=n, ms=ms) for n, ms in found.operators), facts=dict(found.facts))
+        fit=fit, operators=tuple(OperatorTime(name=n, ms=ms) for n, ms in found.operators), oldest_runtime=old,
+        facts=dict(found.facts))
+
+
+def _oldest(artifact: Path, inputs: Sequence[np.ndarray], seconds: float,
+            compare: Callable[[Sequence[np.ndarray]], Agreement]) -> OldestRuntime:
+    """What the oldest runtime makes of the file: a refusal or a crash is an answer, not an error."""
+    from edgekit.measure.emulated.oldest import OLDEST, check_oldest
+    try:
+        run = check_oldest(artifact, inputs, seconds=seconds)
+    except ConversionError as error:
+        if error.code != "runtime-crashed":
+            raise
+        return OldestRuntime(runtime=OLDEST, runs=False, reason=f"it crashes: {error.cause}")
+    if run.outputs is None:
+        return OldestRuntime(runtime=run.runtime, runs=False, reason=run.refusal)
+    return OldestRuntime(runtime=run.runtime, runs=True, agreement=compare(run.outputs))
 
 
 def run_here(name: str, address: str, format_name: str, artifact: Path, inputs: Sequence[np.ndarray],
@@ -99,10 +123,12 @@ def _made(spec: TensorSpec, random: np.random.Generator) -> np.ndarray:
     return random.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
 
 
-def _quantized(artifact: Path) -> bool:
-    """Whether outputs move in steps of a grid; unknown files are held to the finer tolerance."""
+def _quantized(format_name: str, artifact: Path) -> bool:
+    """Whether outputs move in steps of a grid: by the report beside the artifact, else by the file's own weights."""
     beside = published(artifact)
-    return beside is not None and beside.scheme.name != "fp32"
+    if beside is not None:
+        return beside.scheme.name != "fp32"
+    return bool(_NARROW & set(read_graph(format_name, artifact).weight_bytes_by_dtype()))
 
 
 def _agreement(expected: Sequence[np.ndarray], found: Sequence[np.ndarray], specs: Sequence[TensorSpec], *,

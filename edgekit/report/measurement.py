@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgekit.types.latency import Counts
-from edgekit.types.measurement import Agreement, Fit, Measurement
+from edgekit.types.measurement import Agreement, Fit, Measurement, OldestRuntime
 
 __all__ = ["print_measurement"]
 
@@ -26,9 +26,12 @@ def print_measurement(found: Measurement, console: Console) -> None:
         console.print(Text(f"  latency: {t.ms:.3g} ms, {t.low_ms:.3g} to {t.high_ms:.3g} (p10 to p90) [{t.kind}]"))
     if found.counts is not None:
         _print_counts(found.counts, console)
-    console.print(Text(f"  memory: {found.memory.peak_bytes / _MIB:.1f} MiB at the peak [{found.memory.kind}]"))
+    if found.memory is not None:
+        console.print(Text(f"  memory: {found.memory.peak_bytes / _MIB:.1f} MiB at the peak [{found.memory.kind}]"))
     if found.fit is not None:
         console.print(_fit(found.fit, found.device or found.target))
+    if found.oldest_runtime is not None:
+        console.print(_oldest(found.oldest_runtime))
     if found.operators:
         table = Table("operator", "ms [measured]", title=Text("Operators, one run"))
         for operator in found.operators:
@@ -43,6 +46,12 @@ def _agreement(agreement: Agreement) -> Text:
         return Text.assemble("  outputs: ", ("equal to this machine's, bit for bit", "green"))
     apart = f"{agreement.max_abs:.3g} from this machine's, tolerance {agreement.tolerance:.3g}"
     return Text.assemble("  outputs: ", (apart, "green" if agreement.agrees else "red"))
+
+
+def _oldest(old: OldestRuntime) -> Text:
+    if old.agreement is None:
+        return Text.assemble(f"  {old.runtime}: ", (f"does not run it: {old.reason}", "yellow"))
+    return Text.assemble(f"  {old.runtime}: runs it;", _agreement(old.agreement))
 
 
 def _print_counts(counts: Counts, console: Console) -> None:

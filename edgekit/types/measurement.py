@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgekit.types.base import Data
 from edgekit.types.latency import Counts, Latency, Memory
 
-__all__ = ["Agreement", "Fit", "Measurement", "OperatorTime"]
+__all__ = ["Agreement", "Fit", "Measurement", "OldestRuntime", "OperatorTime"]
 
 
 class Agreement(Data):
@@ -35,8 +35,17 @@ class OperatorTime(Data):
     ms: float
 
 
+class OldestRuntime(Data):
+    """What the oldest runtime that boards in the field have makes of a file: whether it runs, why not, how alike."""
+
+    runtime: str
+    runs: bool
+    reason: str | None = None
+    agreement: Agreement | None = None
+
+
 class Measurement(Data):
-    """One artifact on one target. ``counts`` or ``latency`` is None where the target cannot tell it truly.
+    """One artifact on one target. ``counts``, ``latency`` or ``memory`` is None where the target cannot tell it truly.
 
     ``inputs`` says where they came from; ``facts`` holds what the figures depend on: runtime, emulator, clocks.
     """
@@ -54,7 +63,8 @@ class Measurement(Data):
     agreement: Agreement
     latency: Latency | None
     counts: Counts | None
-    memory: Memory
+    memory: Memory | None
     fit: Fit | None
     operators: tuple[OperatorTime, ...]
+    oldest_runtime: OldestRuntime | None = None
     facts: dict[str, str]

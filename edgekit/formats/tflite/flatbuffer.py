@@ -14,8 +14,8 @@ from edgekit.errors import ConversionError, UsageError
 from edgekit.formats.build import needs_extra
 from edgekit.types.tensor import QuantParams, TensorSpec
 
-__all__ = ["METADATA", "FileGraph", "OpRecord", "TensorRecord", "add_metadata", "edit", "operator_name", "read_graph",
-           "read_unchecked", "save"]
+__all__ = ["METADATA", "FileGraph", "OpRecord", "TensorRecord", "add_metadata", "builtin_names", "edit",
+           "operator_name", "read_graph", "read_unchecked", "save"]
 
 METADATA = "edgekit"
 _DTYPES = {"BOOL": "bool", "FLOAT32": "float32", "FLOAT16": "float16", "FLOAT64": "float64", "BFLOAT16": "bfloat16",
@@ -133,7 +133,7 @@ def operator_name(model: Any, op: Any) -> str:
     from ai_edge_litert.tools import flatbuffer_utils
 
     code = model.operatorCodes[op.opcodeIndex]
-    name = _builtin_names()[flatbuffer_utils.get_builtin_code_from_operator_code(code)]
+    name = builtin_names()[flatbuffer_utils.get_builtin_code_from_operator_code(code)]
     return f"CUSTOM:{_text(code.customCode)}" if name == "CUSTOM" else name
 
 
@@ -201,7 +201,8 @@ def _text(value: Any) -> str:
 
 
 @cache
-def _builtin_names() -> dict[int, str]:
+def builtin_names() -> dict[int, str]:
+    """Operators' names by their number in the schema."""
     from ai_edge_litert import schema_py_generated as schema
 
     return {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}

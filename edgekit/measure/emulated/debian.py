@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import EnvironmentProblem
 
-__all__ = ["Tools", "find_tools", "install"]
+__all__ = ["Tools", "find_tools", "install", "unpack_foreign"]
 
 # What is needed -> the package that has it.
 _PROGRAMS = {"qemu-aarch64": "qemu-user", "cc": "gcc", "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
@@ -58,11 +59,7 @@ def find_tools(unpacked: Path) -> tuple[Tools | None, list[str]]:
 
 def install(packages: Sequence[str], unpacked: Path, say: Callable[[str], None]) -> None:
     """Gets packages: by apt-get as root, else unpacked into ``unpacked``. Raises EnvironmentProblem."""
-    if not shutil.which("apt-get"):
-        raise EnvironmentProblem("emulator-missing", f"missing for the emulated device: {', '.join(packages)}",
-                                 cause="this system has no apt-get",
-                                 next="install your distribution's packages of the same programs: "
-                                      + ", ".join(_PROGRAMS))
+    _need_apt(packages)
     if os.geteuid() == 0:
         say(f"installing {', '.join(packages)}")
         _apt(["apt-get", "update", "-qq"], packages)
@@ -72,12 +69,42 @@ def install(packages: Sequence[str], unpacked: Path, say: Callable[[str], None])
         _unpack(packages, unpacked)
 
 
-def _unpack(packages: Sequence[str], unpacked: Path) -> None:
-    state = unpacked.parent / "apt"
+def unpack_foreign(packages: Sequence[str], architecture: str, folder: Path) -> None:
+    """Unpacks another architecture's packages into ``folder``, without what they depend on; root or not.
+
+    This system's own architectures, lists and packages stay as they are. Raises EnvironmentProblem.
+    """
+    _need_apt(packages)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".apt-") as temporary:
+        own = [*_private(Path(temporary)), "-o", f"APT::Architecture={architecture}",
+               "-o", f"APT::Architectures={architecture}"]
+        _apt(["apt-get", *own, "update", "-qq"], packages)
+        archives = Path(temporary) / "archives"
+        _apt(["apt-get", *own, "download", "-qq", *packages], packages, cwd=archives)
+        for archive in sorted(archives.glob("*.deb")):
+            _apt(["dpkg-deb", "-x", str(archive), str(folder)], packages)
+
+
+def _need_apt(packages: Sequence[str]) -> None:
+    if not shutil.which("apt-get"):
+        raise EnvironmentProblem("emulator-missing", f"missing for the emulated device: {', '.join(packages)}",
+                                 cause="this system has no apt-get",
+                                 next="install your distribution's packages of the same programs: "
+                                      + ", ".join(_PROGRAMS))
+
+
+def _private(state: Path) -> list[str]:
+    """Options by which apt-get keeps lists and archives in ``state``."""
     for folder in ("lists/partial", "archives/partial"):
         (state / folder).mkdir(parents=True, exist_ok=True)
-    own = ["-o", f"Dir::State::lists={state / 'lists'}", "-o", f"Dir::Cache={state}",
-           "-o", f"Dir::Cache::archives={state / 'archives'}", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User="]
+    return ["-o", f"Dir::State::lists={state / 'lists'}", "-o", f"Dir::Cache={state}",
+            "-o", f"Dir::Cache::archives={state / 'archives'}", "-o", "Debug::NoLocking=1",
+            "-o", "APT::Sandbox::User="]
+
+
+def _unpack(packages: Sequence[str], unpacked: Path) -> None:
+    state = unpacked.parent / "apt"
+    own = _private(state)
     _apt(["apt-get", *own, "update", "-qq"], packages)
     listed = _apt(["apt-get", *own, "install", "-y", "--no-install-recommends", "--print-uris", "-qq", *packages],
                   packages)

@@ -11,11 +11,11 @@ from pathlib import Path
 from edgekit.disk import cache_folder
 from edgekit.errors import EnvironmentProblem
 from edgekit.measure.emulated.build import build_plugin, build_runner, plugin_file, runner_file
-from edgekit.measure.emulated.debian import find_tools, install
+from edgekit.measure.emulated.debian import Tools, find_tools, install
 from edgekit.measure.emulated.runtimes import RUNTIMES, Runtime
 from edgekit.measure.emulated.wheels import fetch, fetched
 
-__all__ = ["SET_UP", "Installation", "installed", "set_up"]
+__all__ = ["SET_UP", "Installation", "emulator", "installed", "set_up"]
 
 SET_UP = "edgekit doctor --setup emulator"
 _SECONDS = 60
@@ -68,14 +68,23 @@ def set_up(names: Iterable[str], say: Callable[[str], None]) -> list[Installatio
     return [installed(name) for name in names]
 
 
-def installed(name: str) -> Installation:
-    """The installation for a format's runtime, its files checked by their hashes. Raises EnvironmentProblem."""
-    runtime = RUNTIMES[name]
+def emulator() -> tuple[Tools, Path]:
+    """The tools and the counting plugin, without a runtime. Raises EnvironmentProblem where they are not there."""
     tools, missing = find_tools(_unpacked())
     if tools is None:
         raise _missing(missing)
-    plugin, runner, files = plugin_file(tools, _builds()), runner_file(tools, _builds(), runtime), _files(runtime)
-    if not plugin.is_file() or not runner.is_file() or not fetched(files):
+    plugin = plugin_file(tools, _builds())
+    if not plugin.is_file():
+        raise _missing(["the counting plugin"])
+    return tools, plugin
+
+
+def installed(name: str) -> Installation:
+    """The installation for a format's runtime, its files checked by their hashes. Raises EnvironmentProblem."""
+    runtime = RUNTIMES[name]
+    tools, plugin = emulator()
+    runner, files = runner_file(tools, _builds(), runtime), _files(runtime)
+    if not runner.is_file() or not fetched(files):
         raise _missing([f"{runtime.project} {runtime.version} for aarch64 with its runner"])
     qemu = tools.programs["qemu-aarch64"]
     return Installation(runtime, qemu, _version(qemu), plugin, runner, files, tools.guest_lib)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from edgekit.devices.profile import Cluster, Device
 from edgekit.errors import ConversionError, DeviceError
 from edgekit.measure.emulated.device_root import cpu_model, write_root
 from edgekit.measure.emulated.installation import Installation
+from edgekit.measure.emulated.process import OVER_LIMIT, finish
 from edgekit.measure.job import JobResult, read_job, write_job
 from edgekit.types.latency import Counts
 
@@ -32,12 +30,8 @@ _MIB = 2**20
 _FOLLOWED = 4
 # The emulator's own limit on addresses, beyond that: a backstop for memory that is reserved and hardly touched.
 _ROOM_MIB = 4096
-_OVER_LIMIT = 77  # guest/count.c
 # The C library's memset without DC ZVA: no plugin is told which lines that instruction clears.
 GUEST_ENV = ("-E", "GLIBC_TUNABLES=glibc.cpu.name=emag", "-E", "LD_LIBRARY_PATH=/edgekit")
-_LAST_WORDS = 3
-# How the runners say what they are at (guest/runner.h).
-_AT = re.compile(r"^edgekit-at: (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -122,43 +116,13 @@ def _run(installation: Installation, cluster: Cluster, core: Core, folder: Path,
                *GUEST_ENV, "-plugin", ",".join(plugin), "runner", *arguments]
     name = artifact.name if artifact else "the bare runner"
     try:
-        if _finish(command, folder, name, seconds) == _OVER_LIMIT:
+        if finish(command, folder, name, seconds) == OVER_LIMIT:
             return None
     except ConversionError as error:
         if error.code != "runtime-crashed" or not installation.runtime.traces or artifact is None:
             raise
         # once more, naming each operator as it begins: the last one named is where it crashes
-        _finish([*command, "operators=2"], folder, name, seconds)
+        finish([*command, "operators=2"], folder, name, seconds)
         raise
     lines = (folder / "counts.jsonl").read_text(encoding="ascii").splitlines()
     return [json.loads(line) for line in lines]
-
-
-def _finish(command: list[str], folder: Path, name: str, seconds: float) -> int:
-    """The emulator's exit status, ended with its time. Raises for all but a runner that left a result, or the limit."""
-    log = folder / "log"
-    with log.open("wb") as stream:
-        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
-                                 env={"PATH": os.defpath}, start_new_session=True)
-        try:
-            child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise DeviceError("target-timeout", f"{name} took more than {seconds:g} s on the emulated device",
-                              cause="the emulator is 10 to 50 times slower than a device",
-                              next="give it longer with --timeout") from None
-        finally:
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
-    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    if child.returncode == _OVER_LIMIT or ((folder / "job/result.json").is_file() and child.returncode in (0, 3)):
-        return child.returncode
-    last = "; ".join([line for line in said if not _AT.match(line)][-_LAST_WORDS:]) or "it said nothing"
-    if child.returncode < 0:
-        crash = signal.Signals(-child.returncode).name
-        at = _AT.findall("\n".join(said))[-1:] or ["its start"]
-        raise ConversionError("runtime-crashed", f"the device's runtime crashed with {crash} on {name}",
-                              cause=f"at: {at[0]}; its last words: {last}",
-                              next="export the model again; if it crashes still, report it")
-    raise ConversionError("runtime-failed", f"the device's runtime ended with status {child.returncode} on {name}",
-                          cause=last, next="edgekit doctor --setup emulator, then report it")

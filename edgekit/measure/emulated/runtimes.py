@@ -21,6 +21,7 @@ class Runtime:
         library: the shared library that the runner loads; None where the runner is linked to it.
         source: the runner's source in ``guest/``.
         links: libraries to link, for a runner that is.
+        profile: a file that its runner leaves in the job's folder when asked for operators, beside ``result.json``.
         traces: whether its runner can name each operator as it begins (``operators=2`` in ``guest/runner.h``).
         note: what a reader of the measurement must know.
     """
@@ -32,6 +33,7 @@ class Runtime:
     library: str | None
     source: str
     links: tuple[str, ...] = ()
+    profile: str | None = None
     traces: bool = False
     note: str | None = None
 
@@ -51,7 +53,7 @@ class Runtime:
 RUNTIMES = {runtime.name: runtime for runtime in (
     Runtime("tflite", "ai-edge-litert", None, ("ai_edge_litert/libLiteRt.so",), "libLiteRt.so", "run_litert.c"),
     Runtime("onnx", "onnxruntime", None, ("onnxruntime/capi/libonnxruntime.so*",), "libonnxruntime.so",
-            "run_onnxruntime.c"),
+            "run_onnxruntime.c", profile="profile.json"),
     Runtime("executorch", "executorch", "1.5.1",
             ("executorch/lib/libexecutorch.so", "executorch/lib/libexecutorch_backend_xnnpack.so",
              "executorch/lib/libexecutorch_kernels_optimized.so", "executorch/lib/libexecutorch_kernels_quantized.so",

@@ -43,6 +43,9 @@ class EmulatedTarget:
         if settings.threads > self._cluster.count:
             raise DeviceError("device-threads", f"{self._device.id} has {self._cluster.count} {self._core.id}, not "
                               f"{settings.threads}", next=f"--threads {self._cluster.count} or fewer")
+        if settings.operators:
+            raise UsageError("operators-unavailable", "an emulated device has no times, of operators neither",
+                             next="measure on a device: --on ssh:HOST or --on adb")
         found = run_artifact(self._installation, self._device, self._cluster, self._core, artifact, inputs,
                              threads=settings.threads, seconds=settings.seconds)
         return TargetRun(

@@ -15,7 +15,7 @@ from pathlib import Path
 from edgekit.disk import disk_errors, files_under, sha256_of
 from edgekit.errors import EnvironmentProblem
 
-__all__ = ["fetch", "fetched"]
+__all__ = ["fetch", "fetched", "keep"]
 
 _INDEX = "sha256.json"
 # glibc versions that wheels are tagged with; the guest's is 2.36.
@@ -36,10 +36,20 @@ def fetched(folder: Path) -> bool:
     return True
 
 
-def fetch(project: str, version: str, patterns: Sequence[str], folder: Path, python: str | None = None) -> None:
+def keep(made: Path, folder: Path) -> None:
+    """Puts the folder ``made`` in ``folder``'s place, with the hashes that :func:`fetched` looks at."""
+    hashes = {file.relative_to(made).as_posix(): sha256_of(file) for file in files_under(made)}
+    (made / _INDEX).write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    made.rename(folder)
+
+
+def fetch(project: str, version: str, patterns: Sequence[str], folder: Path, python: str | None = None, *,
+          tree: bool = False) -> None:
     """Puts the matching files of the wheel into ``folder``, without their folders but for ``include/``; all or nothing.
 
-    pip checks the wheel against the index's hash. Raises EnvironmentProblem ``wheel-missing`` with pip's own words.
+    ``tree`` keeps all folders, for a package that is imported. pip checks the wheel against the index's hash. Raises
+    EnvironmentProblem ``wheel-missing`` with pip's own words.
     """
     python = python or f"{sys.version_info[0]}.{sys.version_info[1]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -51,18 +61,15 @@ def fetch(project: str, version: str, patterns: Sequence[str], folder: Path, pyt
             for name in archive.namelist():
                 if name.endswith("/") or not any(fnmatch.fnmatch(name, p) for p in patterns):
                     continue
-                kept = name.partition("/")[2] if "/include/" in name else Path(name).name
+                kept = name if tree else name.partition("/")[2] if "/include/" in name else Path(name).name
                 (made / kept).parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(name) as source, (made / kept).open("wb") as target:
                     shutil.copyfileobj(source, target)
-        hashes = {file.relative_to(made).as_posix(): sha256_of(file) for file in files_under(made)}
-        if not hashes:
+        if not made.is_dir():
             raise EnvironmentProblem("wheel-missing", f"the wheel of {project} {version} has none of the files needed",
                                      cause=f"looked for {', '.join(patterns)}",
                                      next="install the version of the package that edgekit was built with")
-        (made / _INDEX).write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        keep(made, folder)
 
 
 def _download(project: str, version: str, python: str, folder: Path) -> Path:

@@ -117,9 +117,12 @@ int main(int argc, char **argv)
         j->load_ns = now_ns() - begin;
         measure(j, drop_outputs, once);
         read_outputs(j);
-        if (j->operators) { /* the profile of all runs lies in the job's folder */
-            char *path;
-            CHECK("profiling", api.SessionEndProfiling(session, allocator, &path));
+        if (j->operators) { /* a trace of all runs, as JSON: for the reader of the job's folder */
+            char *made, kept[4096];
+            CHECK("profiling", api.SessionEndProfiling(session, allocator, &made));
+            snprintf(kept, sizeof kept, "%s/profile.json", j->folder);
+            if (rename(made, kept))
+                fail(j, "profiling", "the profile could not be kept");
         }
     } else
         j->repeats = 0;

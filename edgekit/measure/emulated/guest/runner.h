@@ -1,6 +1,7 @@
 /* What the guest runners share: their arguments, the tensors of a job, marks, clocks and the result.
  *
- * A runner is called as  RUNNER library=FILE model=FILE job=FOLDER warmup=N repeats=N threads=N operators=0|1
+ * A runner is called as
+ *   RUNNER library=FILE model=FILE job=FOLDER warmup=N repeats=N threads=N operators=0|1|2 seconds=N
  * FOLDER/inputs.txt has a line for each input of the model, in order: dtype, then the dimensions. FOLDER/inputs.bin
  * holds their values, one tensor after the other, little-endian. The runner writes FOLDER/outputs.bin in the same way
  * and FOLDER/result.json. Exit status: 0, or 3 with {"error": ...} in result.json. operators=1 adds the runtime's own
@@ -33,7 +34,7 @@ typedef struct { char name[128]; uint64_t ns; } operator_time;
 
 typedef struct {
     const char *library, *model, *folder;
-    int warmup, repeats, threads, operators;
+    int warmup, repeats, threads, operators, seconds;
     char runtime[64];
     int n_inputs, n_outputs, n_operators;
     tensor inputs[MAX_TENSORS], outputs[MAX_TENSORS];
@@ -46,6 +47,27 @@ static inline uint64_t now_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+/* Whether the processor is itself emulated, so that no clock says anything of a device. QEMU's generic timer runs at
+ * 62.5 MHz, a frequency that no chip is known to have (19.2, 24, 25, 26, 52, 54, 100 MHz; 1 GHz since Armv8.6), and its
+ * user mode leaves a task's own maps as the host's kernel gives them. */
+static inline bool emulated(void)
+{
+    bool found = false;
+#ifdef __aarch64__
+    uint64_t hz;
+    __asm__("mrs %0, cntfrq_el0" : "=r"(hz));
+    found = hz == 62500000;
+#endif
+    char line[512];
+    snprintf(line, sizeof line, "/proc/self/task/%d/maps", (int)getpid());
+    FILE *maps = fopen(line, "r");
+    while (maps && fgets(line, sizeof line, maps))
+        found |= strstr(line, "qemu-") != NULL;
+    if (maps)
+        fclose(maps);
+    return found;
 }
 
 static inline FILE *file_of(const job *j, const char *name, const char *mode)
@@ -141,7 +163,8 @@ static inline job *job_of(int argc, char **argv)
     j.warmup = j.repeats = j.threads = 1;
     const struct { const char *name, **text; int *number; } known[] = {
         {"library", &j.library, NULL}, {"model", &j.model, NULL}, {"job", &j.folder, NULL}, {"warmup", NULL, &j.warmup},
-        {"repeats", NULL, &j.repeats}, {"threads", NULL, &j.threads}, {"operators", NULL, &j.operators}};
+        {"repeats", NULL, &j.repeats}, {"threads", NULL, &j.threads}, {"operators", NULL, &j.operators},
+        {"seconds", NULL, &j.seconds}};
     for (int k = 1; k < argc; k++) {
         char *value = strchr(argv[k], '=');
         size_t i, n = sizeof known / sizeof *known;
@@ -155,6 +178,7 @@ static inline job *job_of(int argc, char **argv)
         else
             *known[i].number = atoi(value + 1);
     }
+    alarm(j.seconds); /* 0: no alarm; else SIGALRM ends the process */
     if (!j.folder)
         exit((fprintf(stderr, "job=FOLDER is needed\n"), 2));
     j.times_ns = (uint64_t *)calloc(j.repeats + 1, sizeof *j.times_ns);
@@ -204,7 +228,8 @@ static inline void write_result(job *j)
     getrusage(RUSAGE_SELF, &used);
     fputs("{\"runtime\":", f);
     put_text(f, j->runtime);
-    fprintf(f, ",\"load_ns\":%llu,\"peak_rss_kb\":%ld,\"times_ns\":[", (unsigned long long)j->load_ns, used.ru_maxrss);
+    fprintf(f, ",\"load_ns\":%llu,\"peak_rss_kb\":%ld,\"emulated\":%s,\"times_ns\":[",
+            (unsigned long long)j->load_ns, used.ru_maxrss, emulated() ? "true" : "false");
     for (int k = 0; k < j->repeats; k++)
         fprintf(f, "%s%llu", k ? "," : "", (unsigned long long)j->times_ns[k]);
     fputs("],\"outputs\":[", f);
