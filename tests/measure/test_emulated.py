@@ -17,6 +17,7 @@ from edgekit.devices.profile import Device
 from edgekit.errors import ConversionError, DeviceError, EnvironmentProblem
 from edgekit.formats.registry import get_format
 from edgekit.measure.emulated import installation as installations
+from edgekit.measure.emulated import run as emulated_run
 from edgekit.measure.emulated.installation import check_plugins, installed
 from edgekit.measure.emulated.run import GuestRun, run_artifact
 
@@ -97,7 +98,8 @@ def test_memory_is_what_the_weights_take(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.result.outputs[0], np.full((1, 4096), 1024, np.float32))
 
 
-def test_a_model_far_too_large_is_not_followed_to_its_end(tmp_path: Path) -> None:
+def test_a_model_far_too_large_is_not_followed_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulated_run, "_FOLLOWED_MIB", 0)
     artifact = weights_of(16, tmp_path / "model.onnx")
     small = get_device("raspberry-pi-5").model_copy(update={"app_budget_mb": 2})
     with pytest.raises(DeviceError, match="needs more than 8 MiB, raspberry-pi-5 gives an app 2 MiB") as failure:

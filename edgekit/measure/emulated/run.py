@@ -26,8 +26,8 @@ __all__ = ["GUEST_ENV", "GuestRun", "run_artifact"]
 _PAGE = 4096
 _BARE_SECONDS = 120
 _MIB = 2**20
-# Times the app's budget: what needs more is not followed to its end, so that it cannot hurt this machine.
-_FOLLOWED = 4
+# Beyond the app's budget: what needs more than both is not followed to its end, so that it cannot hurt this machine.
+_FOLLOWED_TIMES, _FOLLOWED_MIB = 4, 512
 # The emulator's own limit on addresses, beyond that: a backstop for memory that is reserved and hardly touched.
 _ROOM_MIB = 4096
 # The C library's memset without DC ZVA: no plugin is told which lines that instruction clears.
@@ -53,7 +53,7 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
     with tempfile.TemporaryDirectory(prefix="edgekit-emulated-") as temporary:
         folder = Path(temporary)
         write_job(folder / "job", inputs)
-        followed = device.app_budget_mb * _FOLLOWED
+        followed = max(device.app_budget_mb * _FOLLOWED_TIMES, device.app_budget_mb + _FOLLOWED_MIB)
         counted = _run(installation, cluster, core, folder, artifact, threads=threads, seconds=seconds,
                        limit_mib=followed)
         if counted is None:
