@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from workloads import write_small
+from workloads import Exported, write_small
 
 pytest_plugins = ["pytester"]
 # Before anything imports torch: on tensors this small a second thread only waits, and two cores are shared with the
@@ -35,16 +34,6 @@ def stage_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["EDGEKIT_CACHE"]
     else:
         os.environ["EDGEKIT_CACHE"] = before
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A small workload exported to int8 in all three formats."""
-
-    workload: Path
-    recipe: Path
-    out: Path
-    status: int
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Exported
+from workloads import Exported
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "testing.md"
 TEST = """

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A small workload exported to int8 in all three formats."""
+
+    workload: Path
+    recipe: Path
+    out: Path
+    status: int
+
 
 SMALL = '''
 import torch

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Exported
+from workloads import Exported
 
 from edgekit.cli.main import run
 from edgekit.devices.catalogue import find_device

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import Exported
 from onnx import TensorProto, helper, numpy_helper
+from workloads import Exported
 
 from edgekit.devices.catalogue import get_core, get_device
 from edgekit.devices.profile import Device

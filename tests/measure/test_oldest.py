@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
-from conftest import Exported
 from torch import nn
+from workloads import Exported
 
 from edgekit.contracts import Workload
 from edgekit.devices.catalogue import get_device

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Exported
 from daemons import Adbd, Machine, Sshd, adbd, android_root, arm64_root, sshd
 from test_emulated import FILES, example
+from workloads import Exported
 
 from edgekit.contracts import RunSettings
 from edgekit.errors import ConversionError, DeviceError, EdgekitError, UsageError

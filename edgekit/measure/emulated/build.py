@@ -38,14 +38,14 @@ def build_plugin(tools: Tools, builds: Path) -> Path:
 
 def build_runner(tools: Tools, builds: Path, runtime: Runtime, files: Path) -> Path:
     """Builds the runner of a runtime whose files lie in ``files``. Raises EnvironmentProblem."""
-    command = [str(_compiler(tools, runtime)), "-O2", str(SOURCES / runtime.source)]
+    command = [str(_compiler(tools, runtime)), *tools.cross_flags(), "-O2", str(SOURCES / runtime.source)]
     if runtime.links:
         include = files / "include"
         command += ["-std=c++20", "-w", f"-I{include}", "-DC10_USING_CUSTOM_GENERATED_MACROS",
                     f"-I{include}/executorch/runtime/core/portable_type/c10",
                     # kernels and backends register themselves when their library is loaded: nothing names them
                     f"-L{files}", "-Wl,--no-as-needed", *(f"-l{name}" for name in runtime.links)]
-    return _compile(command, runner_file(tools, builds, runtime), tools.env)
+    return _compile(command, runner_file(tools, builds, runtime), tools.env())
 
 
 def _compiler(tools: Tools, runtime: Runtime) -> Path:

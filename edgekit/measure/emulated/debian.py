@@ -29,11 +29,22 @@ _SECONDS = 1200
 
 @dataclass(frozen=True)
 class Tools:
-    """Programs by name, the guest's library folder, and what their environment needs."""
+    """Programs by name, the guest's library folder, and the folder that packages were unpacked into, if they were."""
 
     programs: dict[str, Path]
     guest_lib: Path
-    env: dict[str, str]
+    unpacked: Path | None
+
+    def cross_flags(self) -> list[str]:
+        """An unpacked cross compiler finds its C library's parts by absolute paths, here below its own root."""
+        return [f"--sysroot={self.unpacked}"] if self.unpacked and self.guest_lib.is_relative_to(self.unpacked) else []
+
+    def env(self) -> dict[str, str]:
+        """What unpacked programs need to find their own libraries."""
+        if self.unpacked is None:
+            return {}
+        folders = [str(self.unpacked / "usr/lib" / machine) for machine in ("x86_64-linux-gnu", "aarch64-linux-gnu")]
+        return {"LD_LIBRARY_PATH": os.pathsep.join(folders)}
 
 
 def find_tools(unpacked: Path) -> tuple[Tools | None, list[str]]:
@@ -52,9 +63,7 @@ def find_tools(unpacked: Path) -> tuple[Tools | None, list[str]]:
         missing += _LIBRARIES.values()
     if missing or guest is None:
         return None, list(dict.fromkeys(missing))
-    own = [str(unpacked / "usr/lib" / machine) for machine in ("x86_64-linux-gnu", "aarch64-linux-gnu")]
-    env = {"LD_LIBRARY_PATH": os.pathsep.join(own)} if unpacked.is_dir() else {}
-    return Tools(programs, guest, env), []
+    return Tools(programs, guest, unpacked if unpacked.is_dir() else None), []
 
 
 def install(packages: Sequence[str], unpacked: Path, say: Callable[[str], None]) -> None:
