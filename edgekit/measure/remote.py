@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import signal
 import tempfile
 from collections.abc import Sequence
@@ -120,7 +121,8 @@ class RemoteRun:
             raise DeviceError("target-timeout", f"{artifact.name} took more than {settings.seconds:g} s on "
                               f"{self._shell.name}", next="give it longer with --timeout")
         if done.status > 128:
-            crash = signal.Signals(done.status - 128).name
+            number = done.status - 128
+            crash = signal.Signals(number).name if number in signal.valid_signals() else f"status {done.status}"
             raise ConversionError("runtime-crashed", f"the runtime crashed with {crash} on {self._shell.name}",
                                   where=str(artifact), cause=said,
                                   next=f"edgekit measure {artifact.name} --on emulated:DEVICE tells where")
@@ -139,7 +141,7 @@ class RemoteRun:
 
     def _tidy(self, folder: str) -> None:
         with suppress(DeviceError):  # the connection is gone: the error on its way says so
-            self._shell.run(f"rm -rf {folder}", _GRACE_S)
+            self._shell.run(f"rm -rf {shlex.quote(folder)}", _GRACE_S)
 
 
 def no_space(name: str, said: str) -> DeviceError | None:

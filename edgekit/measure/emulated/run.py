@@ -24,6 +24,7 @@ from edgekit.types.latency import Counts
 __all__ = ["GUEST_ENV", "GuestRun", "run_artifact"]
 
 _PAGE = 4096
+_L3_WAYS = 16  # Arm's DynamIQ Shared Unit, which has the third level of all cores profiled
 _BARE_SECONDS = 120
 _MIB = 2**20
 # Beyond the app's budget: what needs more than both is not followed to its end, so that it cannot hurt this machine.
@@ -36,7 +37,7 @@ GUEST_ENV = ("-E", "GLIBC_TUNABLES=glibc.cpu.name=emag", "-E", "LD_LIBRARY_PATH=
 
 @dataclass(frozen=True)
 class GuestRun:
-    """``counts`` of one warm inference; ``memory_bytes``: pages that the artifact's data touched, at their peak."""
+    """The runner's result, the ``counts`` of one warm inference, and what both depend on."""
 
     result: JobResult
     counts: Counts
@@ -49,12 +50,13 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
 
     Raises ConversionError where the runtime refuses the file, fails or crashes, DeviceError where the time is over.
     """
-    bare = _bare_pages(installation, cluster, core, threads)
+    caches = _caches(device, cluster, core)
+    bare = _bare_pages(installation, cluster, core, caches, threads)
     with tempfile.TemporaryDirectory(prefix="edgekit-emulated-") as temporary:
         folder = Path(temporary)
         write_job(folder / "job", inputs)
         followed = max(device.app_budget_mb * _FOLLOWED_TIMES, device.app_budget_mb + _FOLLOWED_MIB)
-        counted = _run(installation, cluster, core, folder, artifact, threads=threads, seconds=seconds,
+        counted = _run(installation, cluster, core, caches, folder, artifact, threads=threads, seconds=seconds,
                        limit_mib=followed)
         if counted is None:
             raise DeviceError("model-does-not-fit", f"{artifact.name} needs more than {followed} MiB, {device.id} "
@@ -62,11 +64,11 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
                               next="compress or quantise the model, or take a smaller input")
         result = read_job(folder / "job", artifact)
     one, total = counted
-    caches = one["caches"]
+    levels = one["caches"]
     counts = Counts(
         kind="emulated", instructions=one["instructions"], by_class=one["by_class"], load_bytes=one["load_bytes"],
-        store_bytes=one["store_bytes"], l1_misses=caches[0]["misses"], l2_misses=caches[1]["misses"],
-        l3_misses=caches[2]["misses"] if len(caches) > 2 else None,
+        store_bytes=one["store_bytes"], l1_misses=levels[0]["misses"], l2_misses=levels[1]["misses"],
+        l3_misses=levels[2]["misses"] if len(levels) > 2 else None,
         peak_memory_bytes=max(total["peak_pages"] - bare, 0) * _PAGE)
     facts = {"emulator": f"qemu-aarch64 {installation.qemu_version}, -cpu {cpu_model(core)}",
              "runtime": f"{installation.runtime.project} {installation.runtime.version}, its aarch64 wheel"}
@@ -75,15 +77,21 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
     return GuestRun(result, counts, facts)
 
 
-def _bare_pages(installation: Installation, cluster: Cluster, core: Core, threads: int) -> int:
+def _caches(device: Device, cluster: Cluster, core: Core) -> list[str]:
+    """The plugin's arguments for the levels that the device has, the first level first."""
+    third = [f"cache={device.l3_kb}:{_L3_WAYS}"] if device.l3_kb else []
+    return [f"cache={core.l1d.kb}:{core.l1d.ways}", f"cache={cluster.l2_kb}:{core.l2.ways}", *third]
+
+
+def _bare_pages(installation: Installation, cluster: Cluster, core: Core, caches: list[str], threads: int) -> int:
     """Pages that the runner and its runtime touch before there is a model; kept beside the runner."""
-    kept = installation.runner.with_name(f"{installation.runner.name}.{core.id}-{threads}.pages")
+    kept = installation.runner.with_name(f"{installation.runner.name}.{core.id}-{threads}.{installation.plugin.stem}")
     if kept.is_file():
         return int(kept.read_text(encoding="ascii"))
     with tempfile.TemporaryDirectory(prefix="edgekit-emulated-") as temporary:
         write_job(Path(temporary) / "job", [])
-        counted = _run(installation, cluster, core, Path(temporary), None, threads=threads, seconds=_BARE_SECONDS,
-                       limit_mib=_ROOM_MIB)
+        counted = _run(installation, cluster, core, caches, Path(temporary), None, threads=threads,
+                       seconds=_BARE_SECONDS, limit_mib=_ROOM_MIB)
     assert counted is not None  # a runtime of some MB
     pages = int(counted[-1]["peak_pages"])
     made = kept.with_name(f".{kept.name}.{os.getpid()}")
@@ -92,8 +100,8 @@ def _bare_pages(installation: Installation, cluster: Cluster, core: Core, thread
     return pages
 
 
-def _run(installation: Installation, cluster: Cluster, core: Core, folder: Path, artifact: Path | None, *,
-         threads: int, seconds: float, limit_mib: int) -> list[dict[str, Any]] | None:
+def _run(installation: Installation, cluster: Cluster, core: Core, caches: list[str], folder: Path,
+         artifact: Path | None, *, threads: int, seconds: float, limit_mib: int) -> list[dict[str, Any]] | None:
     """Runs the runner in ``folder``, where its job lies; the plugin's counts, the whole run's last. None: over limit.
 
     All paths that the guest sees are the same in every run: their lengths move its stack, and so its cache misses.
@@ -102,6 +110,7 @@ def _run(installation: Installation, cluster: Cluster, core: Core, folder: Path,
     write_root(root, core, cluster, threads, installation.guest_lib)
     (root / "edgekit").symlink_to(installation.files)
     (folder / "runner").symlink_to(installation.runner)
+    (folder / "count.so").symlink_to(installation.plugin)  # no comma in its path: they part the plugin's arguments
     arguments = ["job=job", "warmup=1", "repeats=1", f"threads={threads}"]
     if installation.library:
         arguments.append(f"library=/edgekit/{installation.library.name}")
@@ -109,8 +118,7 @@ def _run(installation: Installation, cluster: Cluster, core: Core, folder: Path,
         name = f"model{artifact.suffix}"
         (folder / name).symlink_to(artifact.resolve())
         arguments.append(f"model={name}")
-    caches = [f"cache={core.l1d.kb}:{core.l1d.ways}", f"cache={cluster.l2_kb}:{core.l2.ways}"]
-    plugin = [str(installation.plugin), "out=counts.jsonl", "pages=1", f"limit={limit_mib * _MIB // _PAGE}",
+    plugin = ["./count.so", "out=counts.jsonl", "pages=1", f"limit={limit_mib * _MIB // _PAGE}",
               f"atomic={int(threads > 1)}", *caches]
     command = [str(installation.qemu), "-cpu", cpu_model(core), "-L", str(root), "-R", f"{limit_mib + _ROOM_MIB}M",
                *GUEST_ENV, "-plugin", ",".join(plugin), "runner", *arguments]
