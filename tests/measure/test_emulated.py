@@ -18,7 +18,7 @@ from edgekit.errors import ConversionError, DeviceError, EnvironmentProblem
 from edgekit.formats.registry import get_format
 from edgekit.measure.emulated import installation as installations
 from edgekit.measure.emulated import run as emulated_run
-from edgekit.measure.emulated.installation import check_plugins, installed
+from edgekit.measure.emulated.installation import check_plugins, installed, set_up
 from edgekit.measure.emulated.run import GuestRun, run_artifact
 
 FILES = {"tflite": "model.tflite", "executorch": "model.pte", "onnx": "model.onnx"}
@@ -196,6 +196,20 @@ def test_an_emulator_without_plugins(tmp_path: Path) -> None:
     assert failure.value.code == "emulator-no-plugins"
     assert "qemu-user" in str(failure.value.next)
     check_plugins(installed("tflite").qemu, installed("tflite").plugin)
+
+
+def test_a_program_that_changed_is_built_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(installations, "_builds", lambda: tmp_path)
+    said: list[str] = []
+    runner = set_up(["tflite"], said.append)[0].runner
+    before = runner.read_bytes()
+    runner.write_bytes(before + b"x")
+    with pytest.raises(EnvironmentProblem) as failure:
+        installed("tflite")
+    assert failure.value.code == "emulator-missing"
+    set_up(["tflite"], said.append)
+    assert runner.read_bytes() == before
+    assert said == ["building the runner for tflite"] * 2
 
 
 def test_a_fetched_file_that_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

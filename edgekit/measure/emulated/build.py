@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from edgekit.disk import disk_errors
+from edgekit.disk import disk_errors, sha256_of
 from edgekit.errors import EnvironmentProblem
 from edgekit.measure.emulated.debian import Tools
 from edgekit.measure.emulated.runtimes import Runtime
 
-__all__ = ["SOURCES", "build_plugin", "build_runner", "plugin_file", "runner_file"]
+__all__ = ["SOURCES", "build_plugin", "build_runner", "intact", "plugin_file", "runner_file"]
 
 SOURCES = Path(__file__).parent / "guest"
 _SECONDS = 600
@@ -59,8 +58,18 @@ def _key(compiler: Path, source: str, version: str = "") -> str:
     return text.hexdigest()[:16]
 
 
+def intact(made: Path) -> bool:
+    """Whether a program was built and is what was built."""
+    kept = _hash_file(made)
+    return made.is_file() and kept.is_file() and kept.read_text(encoding="ascii") == sha256_of(made)
+
+
+def _hash_file(made: Path) -> Path:
+    return made.with_name(f"{made.name}.sha256")
+
+
 def _compile(command: list[str], made: Path, env: dict[str, str]) -> Path:
-    if made.is_file():
+    if intact(made):
         return made
     made.parent.mkdir(parents=True, exist_ok=True)
     with disk_errors("the emulated device's programs", made.parent), \
@@ -74,5 +83,6 @@ def _compile(command: list[str], made: Path, env: dict[str, str]) -> Path:
                                      cause=(errors or done.stderr.strip().splitlines() or ["it said nothing"])[0],
                                      next="report it with the compiler's version, "
                                           f"`{Path(command[0]).name} --version`")
-        shutil.move(out, made)
+        out.replace(made)
+        _hash_file(made).write_text(sha256_of(made), encoding="ascii")
     return made

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgekit.disk import cache_folder
 from edgekit.errors import EnvironmentProblem
-from edgekit.measure.emulated.build import build_plugin, build_runner, plugin_file, runner_file
+from edgekit.measure.emulated.build import build_plugin, build_runner, intact, plugin_file, runner_file
 from edgekit.measure.emulated.debian import Tools, find_tools, install
 from edgekit.measure.emulated.runtimes import RUNTIMES, Runtime
 from edgekit.measure.emulated.wheels import fetch, fetched
@@ -62,7 +62,7 @@ def set_up(names: Iterable[str], say: Callable[[str], None]) -> list[Installatio
         if not there:
             say(f"fetching {runtime.project} {runtime.version} for aarch64")
             fetch(runtime.project, runtime.version, runtime.files, files)
-        if not runner_file(tools, _builds(), runtime).is_file():
+        if not intact(runner_file(tools, _builds(), runtime)):
             say(f"building the runner for {runtime.name}")
         build_runner(tools, _builds(), runtime, files)
     return [installed(name) for name in names]
@@ -74,7 +74,7 @@ def emulator() -> tuple[Tools, Path]:
     if tools is None:
         raise _missing(missing)
     plugin = plugin_file(tools, _builds())
-    if not plugin.is_file():
+    if not intact(plugin):
         raise _missing(["the counting plugin"])
     return tools, plugin
 
@@ -84,7 +84,7 @@ def installed(name: str) -> Installation:
     runtime = RUNTIMES[name]
     tools, plugin = emulator()
     runner, files = runner_file(tools, _builds(), runtime), _files(runtime)
-    if not runner.is_file() or not fetched(files):
+    if not intact(runner) or not fetched(files):
         raise _missing([f"{runtime.project} {runtime.version} for aarch64 with its runner"])
     qemu = tools.programs["qemu-aarch64"]
     return Installation(runtime, qemu, _version(qemu), plugin, runner, files, tools.guest_lib)
