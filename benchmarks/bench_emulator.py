@@ -28,6 +28,19 @@ DEVICES = {"cortex-a53": "raspberry-pi-3b-plus", "cortex-a72": "raspberry-pi-4b"
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 SCHEMES = {"fp32": "scheme: fp32", "int8": "scheme: w8a8-static\n  calibration: {samples: 16}"}
 PROCESSES = 3
+ADDITIONS = """#include <stdio.h>
+#include <time.h>
+int main(void)
+{
+    struct timespec a, b;
+    long w = 0, x = 0, y = 0, z = 0;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    for (int k = 0; k < 50000000; k++)
+        __asm__ volatile("add $1, %0; add $1, %1; add $1, %2; add $1, %3" : "+r"(w), "+r"(x), "+r"(y), "+r"(z));
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    printf("%f", 2e8 / ((b.tv_sec - a.tv_sec) * 1e9 + b.tv_nsec - a.tv_nsec));
+}
+"""
 WORKLOAD = """import sys
 sys.path.insert(0, {here!r})
 from mobilenets import build, calibration, example_inputs
@@ -51,6 +64,15 @@ def export(folder: Path, network: str, precision: str) -> Path:
     return out / "model.tflite"
 
 
+def additions(folder: Path) -> float:
+    """Independent additions a nanosecond on one of this machine's cores (x86-64): what its neighbours leave of it."""
+    program = folder / "additions"
+    if not program.exists():
+        (folder / "additions.c").write_text(ADDITIONS)
+        subprocess.run(["gcc", "-O2", "-o", program, folder / "additions.c"], check=True)
+    return float(subprocess.run([program], check=True, capture_output=True, text=True).stdout)
+
+
 def uncounted(installation: Installation, core: str, artifact: Path, image: np.ndarray) -> float:
     """Seconds of the same run with no plugin."""
     cluster = get_device(DEVICES[core]).clusters[0]
@@ -66,10 +88,11 @@ def uncounted(installation: Installation, core: str, artifact: Path, image: np.n
 
 
 def measured(installation: Installation, core: str, network: str, precision: str, artifact: Path,
-             image: np.ndarray) -> dict[str, Any]:
+             image: np.ndarray, folder: Path) -> dict[str, Any]:
     device = get_device(DEVICES[core])
-    seconds, bare, counts = [], [], []
+    seconds, bare, counts, host = [], [], [], []
     for _ in range(PROCESSES):
+        host.append(additions(folder))
         began = time.monotonic()
         found = run_artifact(installation, device, device.clusters[0], get_core(core), artifact, [image])
         seconds.append(time.monotonic() - began)
@@ -77,9 +100,10 @@ def measured(installation: Installation, core: str, network: str, precision: str
         bare.append(uncounted(installation, core, artifact, image))
     row = {"network": network, "precision": precision, "core": core, "seconds": statistics.median(seconds),
            "all_seconds": seconds, "uncounted_seconds": statistics.median(bare),
-           "counting_ratio": statistics.median(seconds) / statistics.median(bare),
+           "additions_per_ns": statistics.median(host), "counting_ratio": statistics.median(seconds) / statistics.median(bare),
            "repeats_exactly": all(c == counts[0] for c in counts), **counts[0].model_dump()}
-    note(f"{network} {precision} on {core}: {row['seconds']:.1f} s ({row['uncounted_seconds']:.1f} s without counting),"
+    note(f"{network} {precision} on {core}: {row['seconds']:.1f} s ({row['uncounted_seconds']:.1f} s without counting,"
+         f" {row['additions_per_ns']:.1f} additions/ns),"
          f" {row['instructions'] / 1e6:.1f} M instructions, {row['l2_misses'] / 1e6:.3f} M L2 misses"
          f"{'' if row['repeats_exactly'] else ', counts differ'}")
     return row
@@ -96,7 +120,7 @@ def main() -> None:
         for core in cores:  # the bare runner is counted once for each core: a warm cache has it
             run_artifact(installation, get_device(DEVICES[core]), get_device(DEVICES[core]).clusters[0], get_core(core),
                          artifacts["mobilenet_v2", "int8"], [image])
-        rows = [measured(installation, core, network, precision, artifact, image)
+        rows = [measured(installation, core, network, precision, artifact, image, Path(temporary))
                 for (network, precision), artifact in artifacts.items() for core in cores]
     slowest = {p: max(r["seconds"] for r in rows if r["network"] == "mobilenet_v2" and r["precision"] == p)
                for p in SCHEMES}

@@ -223,7 +223,8 @@ class CompressPass(Protocol):
 class RunSettings:
     """How often a target runs an artifact: ``warmup`` runs first, then ``repeats`` that count.
 
-    ``operators`` asks for the runtime's own time of each operator; ``seconds`` is the limit for everything.
+    ``operators`` asks for the runtime's own time of each operator; ``seconds`` is the limit for each step: loading,
+    pushing, running.
     """
 
     warmup: int = 3

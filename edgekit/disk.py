@@ -46,7 +46,8 @@ def is_full(error: BaseException, folder: Path) -> bool:
     """Whether ``error`` came of a full disk: native writers (torch, safetensors) raise it as errors of their own."""
     if isinstance(error, OSError):
         return error.errno in _FULL
-    return "No space left on device" in str(error) or shutil.disk_usage(folder).free < _NOTHING_LEFT
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return "No space left on device" in str(error) or shutil.disk_usage(there).free < _NOTHING_LEFT
 
 
 @contextmanager

@@ -77,22 +77,30 @@ class EmulatedDevice:
     """Runs artifacts on the emulated device ``id`` (see ``edgekit devices list``); each once a session."""
 
     def __init__(self, id: str, threads: int, root: Path, baselines: _Baselines,  # noqa: A002 - the profile's own key
-                 done: dict[str, DeviceRun]) -> None:
+                 done: dict[tuple[str, str], DeviceRun]) -> None:
         self.id, self.threads = id, threads
         self._root, self._baselines, self._done = root, baselines, done
 
-    def run(self, artifact: str | os.PathLike[str]) -> DeviceRun:
-        """Raises what :func:`edgekit.api.measure` raises: for a file that is missing, broken or does not fit."""
+    def run(self, artifact: str | os.PathLike[str], name: str | None = None) -> DeviceRun:
+        """Runs it, under its path from pytest's root folder or under ``name``, which baselines are stored by.
+
+        Raises pytest.UsageError for a file outside the root folder without a name, and what
+        :func:`edgekit.api.measure` raises: for a file that is missing, broken or does not fit.
+        """
+        from edgekit import api
+        from edgekit.disk import sha256_of
         path = Path(artifact)
         shown = path.resolve()
-        if shown.is_relative_to(self._root):
-            shown = shown.relative_to(self._root)
-        key = f"{shown.as_posix()} on {self.id}, {self.threads} thread{'s' * (self.threads > 1)}"
-        if key not in self._done:
-            from edgekit import api
+        if name is None and not shown.is_relative_to(self._root):
+            raise pytest.UsageError(f"{path} is outside {self._root}: give it a name that is the same everywhere, "
+                                    "run(artifact, name=...)")
+        name = name or shown.relative_to(self._root).as_posix()
+        key = f"{name} on {self.id}, {self.threads} thread{'s' * (self.threads > 1)}"
+        content = sha256_of(path) if path.is_file() else ""
+        if (key, content) not in self._done:
             found = api.measure(path, f"emulated:{self.id}", threads=self.threads)
-            self._done[key] = DeviceRun(found, key, self._baselines)
-        return self._done[key]
+            self._done[key, content] = DeviceRun(found, key, self._baselines)
+        return self._done[key, content]
 
 
 class _Baselines:
@@ -104,11 +112,8 @@ class _Baselines:
         self._stored: dict[str, dict[str, Any]] = {}
         if file.is_file():
             try:
-                document = json.loads(file.read_text(encoding="utf-8"))
-                if document["schema"] != _SCHEMA:
-                    raise KeyError(document["schema"])
-                self._stored = dict(document["baselines"])
-            except (ValueError, KeyError, TypeError) as error:
+                self._stored = _entries(json.loads(file.read_text(encoding="utf-8")))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise pytest.UsageError(f"{file} does not hold edgekit's baselines ({error!r}): restore it, or delete "
                                         f"it and run pytest {_UPDATE}") from error
 
@@ -127,6 +132,16 @@ class _Baselines:
         made.replace(self.file)
 
 
+def _entries(document: Any) -> dict[str, dict[str, Any]]:
+    """The baselines in a document. Raises ValueError, KeyError, TypeError or AttributeError for what is none."""
+    if document["schema"] != _SCHEMA:
+        raise ValueError(document["schema"])
+    for key, entry in document["baselines"].items():
+        if type(entry["instructions"]) is not int or type(entry["runtime"]) is not str or entry["instructions"] <= 0:
+            raise ValueError(key)
+    return dict(document["baselines"])
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("edgekit")
     group.addoption(_UPDATE, action="store_true", help="store the instructions that are counted as the new baselines")
@@ -137,6 +152,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "emulated(*devices): runs the test on each emulated device, given to it by the "
                                        "fixture `device`")
+    if config.getoption(_UPDATE) and (hasattr(config, "workerinput") or config.getoption("numprocesses", None)):
+        raise pytest.UsageError(f"{_UPDATE} writes one file: run it without -n")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -159,7 +176,7 @@ def _edgekit_baselines(request: pytest.FixtureRequest) -> Iterator[_Baselines]:
 @pytest.fixture(scope="session")
 def emulated_device(request: pytest.FixtureRequest, _edgekit_baselines: _Baselines) -> Callable[..., EmulatedDevice]:
     """``emulated_device(id, threads=1)``: an emulated device to run artifacts on."""
-    done: dict[str, DeviceRun] = {}
+    done: dict[tuple[str, str], DeviceRun] = {}
 
     def make(id: str, threads: int = 1) -> EmulatedDevice:  # noqa: A002 - the profile's own key
         return EmulatedDevice(id, threads, request.config.rootpath, _edgekit_baselines, done)

@@ -95,12 +95,56 @@ def test_mistakes_are_named(project: pytest.Pytester, test: str, said: str) -> N
     assert said in result.stdout.str() + result.stderr.str()
 
 
-def test_a_broken_baseline_file(project: pytest.Pytester) -> None:
+@pytest.mark.parametrize("text", [
+    "{}", "[]", "{", '{"schema": "edgekit/baselines/2", "baselines": {}}',
+    '{"schema": "edgekit/baselines/1", "baselines": []}',
+    '{"schema": "edgekit/baselines/1", "baselines": {"a": {"instructions": "many", "runtime": "b"}}}',
+    '{"schema": "edgekit/baselines/1", "baselines": {"a": 3}}'])
+def test_a_broken_baseline_file(project: pytest.Pytester, text: str) -> None:
     project.makepyfile(test_it=TEST)
-    (project.path / "edgekit-baselines.json").write_text("{}")
+    (project.path / "edgekit-baselines.json").write_text(text)
     result = run(project)
     assert result.ret != 0
     assert "does not hold edgekit's baselines" in result.stdout.str() + result.stderr.str()
+
+
+def test_an_artifact_from_elsewhere_needs_a_name(project: pytest.Pytester, exported: Exported) -> None:
+    project.makepyfile(test_it=f"""
+import pytest
+def test_it(emulated_device):
+    device = emulated_device("raspberry-pi-5")
+    with pytest.raises(pytest.UsageError, match="give it a name"):
+        device.run({str(exported.out / "model.tflite")!r})
+    device.run({str(exported.out / "model.tflite")!r}, name="small").assert_instructions_within_baseline()
+""")
+    run(project, UPDATE).assert_outcomes(passed=1)
+    stored = json.loads((project.path / "edgekit-baselines.json").read_text())
+    assert list(stored["baselines"]) == ["small on raspberry-pi-5, 1 thread"]
+
+
+def test_an_artifact_that_changes_within_a_session_runs_again(project: pytest.Pytester, exported: Exported) -> None:
+    project.makepyfile(test_it="""
+import shutil
+def test_it(emulated_device):
+    device = emulated_device("raspberry-pi-5")
+    shutil.copy("model.tflite", "one.tflite")
+    one = device.run("one.tflite")
+    assert device.run("one.tflite") is one
+    with open("one.tflite", "ab") as file:
+        file.write(b"  ")
+    assert device.run("one.tflite").measurement.sha256 != one.measurement.sha256
+""")
+    run(project).assert_outcomes(passed=1)
+
+
+def test_baselines_are_not_updated_by_several_processes(project: pytest.Pytester) -> None:
+    """The option is pytest-xdist's; here a stand-in gives it, which only says how many."""
+    project.makepyfile(test_it=TEST)
+    project.makeconftest("def pytest_addoption(parser):\n    parser.addoption('-N', dest='numprocesses', type=int)\n")
+    result = run(project, UPDATE, "-N", "2")
+    assert result.ret != 0
+    assert "without -n" in result.stdout.str() + result.stderr.str()
+    assert not (project.path / "edgekit-baselines.json").exists()
 
 
 def test_the_plugin_costs_nothing_where_it_is_not_used(pytester: pytest.Pytester) -> None:

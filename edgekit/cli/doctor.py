@@ -36,6 +36,7 @@ _PIN = re.compile(r"""^([\w.-]+)(?:\[[\w,-]*\])?\s*(==|>=)?\s*([\w.+!]*)[^;]*(?:
 @json_option
 def doctor(setup: str | None, as_json: bool) -> int:
     if setup:
+        from edgekit.errors import EnvironmentProblem
         from edgekit.measure.emulated.installation import set_up
         from edgekit.measure.emulated.oldest import set_up_oldest
 
@@ -44,7 +45,10 @@ def doctor(setup: str | None, as_json: bool) -> int:
 
         set_up([name for name in RUNTIMES if _installed(name)], say)
         if _installed("tflite"):
-            set_up_oldest(say)
+            try:
+                set_up_oldest(say)
+            except EnvironmentProblem as problem:  # all else works without it
+                say(f"{problem.message}: {problem.cause}\n  {problem.next}")
     packages = _packages()
     with ThreadPoolExecutor() as pool:  # each import is a process of its own
         states = pool.map(_format, RUNTIMES, RUNTIMES.values(), repeat(packages))

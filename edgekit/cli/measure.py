@@ -18,7 +18,8 @@ from edgekit.errors import BudgetMissed, DeviceError
 @click.option("--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Runs that are timed.")
 @click.option("--operators", is_flag=True, help="Also the runtime's own time of each operator.")
 @click.option("--oldest-runtime", is_flag=True, help="Also whether tflite_runtime 2.14 runs a .tflite, emulated.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=600, show_default=True, help="Seconds for it all.")
+@click.option("--timeout", type=click.FloatRange(1, 86400), default=600, show_default=True,
+              help="Seconds for each step: loading, pushing, running.")
 @json_option
 def measure(artifact: Path, target: str, threads: int, warmup: int, repeats: int, operators: bool,
             oldest_runtime: bool, timeout: float, as_json: bool) -> int:

@@ -18,6 +18,10 @@ MAKING: dict[str, tuple[str, str]] = {
         "the runtime failed while running the file",
         "The file loads, but an operator failed on these inputs. Keep the operator that the cause names float "
         "(`quantize.keep_float`), and check the inputs' values (token ids beyond the table, for example)."),
+    "artifact-incomplete": (
+        "a part of an artifact is missing",
+        "An .onnx file may keep its weights in files beside it: they belong to it, and go where it goes. What edgekit "
+        "exports is always one file."),
     "artifact-inputs": (
         "inputs do not fit the artifact",
         "`edgekit inspect` prints the name, shape and dtype of every input. A quantised or channels-last artifact "

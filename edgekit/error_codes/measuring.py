@@ -33,6 +33,10 @@ MEASURING: dict[str, tuple[str, str]] = {
         "the emulator found cannot count",
         "Counting takes a qemu-aarch64 that loads plugins, of QEMU 7.2 to 8.2: Debian 12's and Ubuntu 24.04's package "
         "qemu-user. qemu-user-static and the builds in Debian's backports are made without."),
+    "emulator-version": (
+        "the emulator found is of another version",
+        "The counting plugin uses version 1 of QEMU's plugin interface, which QEMU 7.2 to 8.2 have. Put Debian 12's "
+        "or Ubuntu 24.04's qemu-aarch64 first on the PATH."),
     "golden-malformed": (
         "the golden vectors beside an artifact cannot be read",
         "`edgekit measure` feeds an artifact the first golden vector beside it. Export the model again, or move the "

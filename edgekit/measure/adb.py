@@ -94,11 +94,7 @@ class _AdbShell:
                 next=f"check the folder that is used there, {self.folder} (EDGEKIT_TARGET_FOLDER)")
 
     def _checked(self, arguments: list[str], seconds: float) -> Done:
-        try:
-            done = _adb(self._device, arguments, seconds)
-        except subprocess.TimeoutExpired:
-            raise DeviceError("target-timeout", f"{self.name} did not answer within {seconds:g} s",
-                              next="check the connection, or give it longer with --timeout") from None
+        done = _adb(self._device, arguments, seconds)
         if done.status == 1 and any(word in line for word in _LOST for line in done.err.splitlines()
                                     if line.startswith(("error:", "adb:"))):
             raise self._lost(done.err.strip().splitlines()[-1])
@@ -110,6 +106,10 @@ class _AdbShell:
 
 
 def _adb(device: list[str], arguments: list[str], seconds: float) -> Done:
-    done = subprocess.run(["adb", *device, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          errors="replace", timeout=seconds, check=False)
+    try:
+        done = subprocess.run(["adb", *device, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise DeviceError("target-timeout", f"adb {arguments[0]} did not end within {seconds:g} s",
+                          next="check the connection and `adb devices`, or give it longer with --timeout") from None
     return Done(done.returncode, done.stdout, done.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from edgekit.contracts import RunSettings, TargetRun
 from edgekit.errors import UsageError
 from edgekit.formats.registry import get_format
+from edgekit.memory import forget_peak, peak_rss_bytes
 from edgekit.types.latency import Memory
 
 __all__ = ["HostTarget"]
@@ -35,7 +35,8 @@ class HostTarget:
             raise UsageError("operators-unavailable", "the host target gives no times of operators",
                              cause="it calls the runtime from Python, as a user would",
                              next="measure on a device: --on ssh:HOST or --on adb")
-        before = _peak()
+        forget_peak()
+        before = peak_rss_bytes()
         session = self._format.load(artifact)
         times, outputs = [], []
         for k in range(-settings.warmup, settings.repeats):
@@ -45,13 +46,9 @@ class HostTarget:
                 times.append((time.perf_counter_ns() - began) / 1e6)
         return TargetRun(
             outputs=tuple(outputs), runtime=self._format.runtime(), times_ms=tuple(times),
-            memory=Memory(kind="measured", peak_bytes=max(_peak() - before, 0)),
+            memory=Memory(kind="measured", peak_bytes=max(peak_rss_bytes() - before, 0)),
             facts={"machine": f"{platform.system()} {platform.machine()}", "clock": _clock(),
                    "timed": "a call from Python, with the copies of inputs and outputs"})
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _clock() -> str:

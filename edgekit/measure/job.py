@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.errors import ConversionError
+from edgekit.errors import ConversionError, DeviceError
 
-__all__ = ["JobResult", "read_job", "write_job"]
+__all__ = ["JobResult", "put_artifact", "read_job", "write_job"]
+
+_AFTER_LOADING = ("run", "outputs", "profiling")
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,41 @@ def write_job(folder: Path, inputs: Sequence[np.ndarray]) -> None:
             stream.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
 
 
+def put_artifact(folder: Path, artifact: Path) -> str:
+    """Puts the artifact and the files that belong to it into ``folder``; the name that it has there.
+
+    Links where they can be: a runtime may refuse a path that leads out of the model's folder.
+    """
+    name = f"model{artifact.suffix}"
+    files = {name: artifact}
+    if artifact.suffix == ".onnx":
+        from edgekit.formats.onnx.files import external_files  # onnx may not be installed
+        files |= {beside: artifact.parent / beside for beside in external_files(artifact)}
+    for kept, file in files.items():
+        try:
+            os.link(file.resolve(), folder / kept)
+        except OSError:
+            shutil.copyfile(file, folder / kept)
+    return name
+
+
 def read_job(folder: Path, artifact: Path) -> JobResult:
-    """The runner's result. Raises ConversionError with the runtime's words where it refused or failed."""
+    """The runner's result. Raises ConversionError with the runtime's words where it refused or failed.
+
+    Raises DeviceError where the files are not what a runner writes: a full disk, a shell that prints into them.
+    """
+    try:
+        return _read(folder, artifact)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DeviceError("target-failed", "the result of the run cannot be read", where=str(artifact),
+                          cause=repr(error), next="check the target's disk, and that its shell prints nothing by "
+                          "itself at the start") from error
+
+
+def _read(folder: Path, artifact: Path) -> JobResult:
     document: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8", errors="replace"))
     if "error" in document:
-        loading = document["step"] != "run"
+        loading = document["step"] not in _AFTER_LOADING
         raise ConversionError(
             "artifact-does-not-load" if loading else "artifact-does-not-run",
             f"the device's runtime {'does not load' if loading else 'could not run'} {artifact.name}",

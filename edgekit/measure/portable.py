@@ -14,7 +14,7 @@ import numpy as np
 
 from edgekit.contracts import RunSettings
 from edgekit.measure.emulated.installation import Installation
-from edgekit.measure.job import write_job
+from edgekit.measure.job import put_artifact, write_job
 
 __all__ = ["LOADER", "bare_command", "command", "write_portable"]
 
@@ -33,25 +33,25 @@ def write_portable(folder: Path, installation: Installation, artifact: Path, inp
     shutil.copyfile(installation.runner, folder / "runner")
     for name in (LOADER, "runner"):
         (folder / name).chmod(0o755)
-    shutil.copyfile(artifact, folder / f"model{artifact.suffix}")
+    put_artifact(folder, artifact)
     write_job(folder / "job", inputs)
     write_job(folder / "bare", [])
 
 
 def command(folder: str, installation: Installation, artifact: Path, settings: RunSettings) -> str:
     """The shell command that runs the artifact in the pushed ``folder``; it ends by itself when its time is over."""
-    return _runner(folder, installation, "job=job", f"model=model{artifact.suffix}", f"warmup={settings.warmup}",
-                   f"repeats={settings.repeats}", f"threads={settings.threads}",
-                   f"operators={int(settings.operators)}", f"seconds={max(int(settings.seconds), 1)}")
+    return _runner(folder, installation, settings, "job=job", f"model=model{artifact.suffix}",
+                   f"warmup={settings.warmup}", f"repeats={settings.repeats}", f"operators={int(settings.operators)}")
 
 
 def bare_command(folder: str, installation: Installation, settings: RunSettings) -> str:
     """The same without a model: what runner and runtime take by themselves."""
-    return _runner(folder, installation, "job=bare", f"threads={settings.threads}")
+    return _runner(folder, installation, settings, "job=bare")
 
 
-def _runner(folder: str, installation: Installation, *arguments: str) -> str:
+def _runner(folder: str, installation: Installation, settings: RunSettings, *arguments: str) -> str:
+    limits = f"threads={settings.threads}", f"seconds={max(int(settings.seconds), 1)}"
     library = [f"library=./{installation.library.name}"] if installation.library else []
     # ONNX Runtime leaves a file in the temporary folder
     return (f"cd {shlex.quote(folder)} && TMPDIR=. ./{LOADER} --library-path . ./runner "
-            + " ".join(shlex.quote(a) for a in (*library, *arguments)))
+            + " ".join(shlex.quote(a) for a in (*library, *arguments, *limits)))

@@ -32,6 +32,10 @@ echo machine=$(uname -m)
 echo kernel=$(uname -sr)
 for f in model compatible; do [ -r /proc/device-tree/$f ] && echo $f=$(tr '\0' ' ' < /proc/device-tree/$f); done
 command -v getprop > /dev/null && echo model=$(getprop ro.product.model) && echo soc=$(getprop ro.soc.model)
+true
+"""
+# right after the runs: what the clock came to while they lasted
+_CLOCK = r"""
 cd /sys/devices/system/cpu/cpu0/cpufreq 2> /dev/null && for f in scaling_governor scaling_cur_freq cpuinfo_max_freq
 do [ -r $f ] && echo $f=$(cat $f); done
 true
@@ -84,6 +88,7 @@ class RemoteRun:
                 plain = replace(settings, operators=False)  # a profile takes time and memory of its own
                 found = self._result(command(folder, self._installation, artifact, plain), folder, "job",
                                      local / "job", artifact, settings)
+                facts |= self._ask(_CLOCK, settings.seconds)[0]
                 operators = found.operators
                 if settings.operators:
                     once = replace(settings, repeats=1)
@@ -104,14 +109,17 @@ class RemoteRun:
             operators=() if found.emulated else tuple((name, ns / 1e6) for name, ns in operators), facts=facts)
 
     def _facts(self, seconds: float) -> dict[str, str]:
-        done = self._shell.run(_FACTS, seconds)
-        facts = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
-        facts = {key: value.strip() for key, value in facts.items() if value.strip()}
+        facts, done = self._ask(_FACTS, seconds)
         if facts.get("machine") not in ("aarch64", "arm64"):
             raise DeviceError("target-machine", f"{self._shell.name} is no 64-bit Arm system",
                               cause=f"it says it is '{facts.get('machine', done.err.strip() or 'nothing')}'",
                               next="take a target with an aarch64 system; --on host measures this machine")
         return facts
+
+    def _ask(self, text: str, seconds: float) -> tuple[dict[str, str], Done]:
+        done = self._shell.run(text, seconds)
+        facts = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+        return {key: value.strip() for key, value in facts.items() if value.strip()}, done
 
     def _result(self, text: str, folder: str, job: str, local: Path, artifact: Path,
                 settings: RunSettings) -> JobResult:

@@ -20,6 +20,7 @@ from edgekit.measure.remote import Done, RemoteRun, no_space
 __all__ = ["SshTarget"]
 
 _CONNECT_S = 15
+_LOGIN_S = 45
 _FAILED = 255  # OpenSSH's own exit status, for connections that fail or end
 
 
@@ -41,7 +42,7 @@ class SshTarget:
                                      next="apt-get install openssh-client")
         installation = installed(format_name)
         shell = _SshShell(address)
-        shell.run("true", _CONNECT_S)
+        shell.run("true", _CONNECT_S + _LOGIN_S)
         shell.connected = True
         self._remote = RemoteRun(shell, installation)
 
@@ -90,6 +91,8 @@ class _SshShell:
             done = subprocess.run([*self._ssh, command], stderr=subprocess.PIPE, timeout=seconds,
                                   check=False, **options)  # type: ignore[call-overload]
         except subprocess.TimeoutExpired:
+            if not self.connected:
+                raise self._unreachable(f"no answer within {seconds:g} s") from None
             raise DeviceError("target-timeout", f"{self.name} did not answer within {seconds:g} s",
                               next="check the connection, or give it longer with --timeout") from None
         out, err = (stream.decode(errors="replace") if stream else "" for stream in (done.stdout, done.stderr))
@@ -98,6 +101,9 @@ class _SshShell:
             if self.connected:
                 raise DeviceError("target-lost", f"the connection to {self.name} was lost", cause=said[0],
                                   next="check the network and the target's power, then run it again")
-            raise DeviceError("target-unreachable", f"no connection to {self.name}", cause=said[0],
-                              next=f"make this work first: ssh -o BatchMode=yes {self.name[4:]} true")
+            raise self._unreachable(said[0])
         return Done(done.returncode, out, err)
+
+    def _unreachable(self, cause: str) -> DeviceError:
+        return DeviceError("target-unreachable", f"no connection to {self.name}", cause=cause,
+                           next=f"make this work first: ssh -o BatchMode=yes {self.name[4:]} true")

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import edgekit
+from edgekit.memory import peak_rss_bytes
 from edgekit.pipeline.cache import StageCache
 from edgekit.pipeline.cache_key import CacheKey, source_hash
 from edgekit.pipeline.child import end_children
 from edgekit.pipeline.converters import Converters
 from edgekit.pipeline.noise import new_log, noise_to
 from edgekit.pipeline.progress import Progress, make_progress
-from edgekit.pipeline.worker import peak_rss_bytes
 from edgekit.types.report import StageRecord
 
 __all__ = ["Run", "Stage"]

@@ -34,18 +34,6 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def peak_rss_bytes() -> int:
-    """Peak resident memory of this process. ``ru_maxrss`` would also count the parent before exec, so it comes last."""
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def resolve(target: str) -> Any:
     """The function that ``package.module:function`` names."""
     module, _, name = target.partition(":")
@@ -54,6 +42,7 @@ def resolve(target: str) -> Any:
 
 def _answer(pipe: Connection, request: bytes) -> bytes:
     from edgekit.errors import EdgekitError
+    from edgekit.memory import peak_rss_bytes
     try:
         target, kwargs, progress = pickle.loads(request)  # from our own parent, over our own pipe
         if progress:

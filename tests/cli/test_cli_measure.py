@@ -42,6 +42,8 @@ def test_on_the_host(exported: Exported, capsys: pytest.CaptureFixture[str]) -> 
     assert 0 < time["low_ms"] <= time["ms"] <= time["high_ms"]
     assert found["counts"] is None
     assert "clock" in found["facts"]
+    assert found["memory"]["kind"] == "measured"
+    assert 2**17 < found["memory"]["peak_bytes"] < 2**28
 
 
 def test_text_names_every_kind(exported: Exported, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,8 @@ _BY_CLASS = {
         "zip1 v0.4s, v1.4s, v2.4s",
     "fp32_multiply_add":
         "fmla v0.4s, v1.4s, v2.4s; fmla v0.4s, v1.4s, v2.s[3]; fmls v0.4s, v1.4s, v2.s[0]",
+    "fp64_multiply_add":
+        "fmla v0.2d, v1.2d, v2.2d; fmls v0.2d, v1.2d, v2.d[1]",
     "fp16_multiply_add":
         "fmla v0.8h, v1.8h, v2.8h; fmla v0.8h, v1.8h, v2.h[3]; fmlal v0.4s, v1.4h, v2.4h; "
         "fmlal2 v0.4s, v1.4h, v2.h[1]",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,9 @@ from edgekit.measure.emulated.installation import check_plugins, installed, set_
 from edgekit.measure.emulated.run import GuestRun, run_artifact
 
 FILES = {"tflite": "model.tflite", "executorch": "model.pte", "onnx": "model.onnx"}
+# device -> what its kernels use, and what its core has besides
 KERNELS = {"raspberry-pi-3b-plus": set(), "raspberry-pi-5": {"int8_dot"}, "pixel-8": {"i8mm"}}
+BESIDES = {"pixel-8": {"int8_dot"}}
 
 
 def measure(artifact: Path, format_name: str, device: Device | str, inputs: list[np.ndarray],
@@ -63,7 +67,8 @@ def test_outputs_and_kernels(exported: Exported, name: str, device: str) -> None
     found = measure(artifact, name, device, inputs)
     for want, have in zip(expected, found.result.outputs, strict=True):
         np.testing.assert_array_equal(want, have)
-    assert {c for c in ("int8_dot", "i8mm") if found.counts.by_class.get(c)} <= {*KERNELS[device], "int8_dot"}
+    used = {"int8_dot", "i8mm"} & set(found.counts.by_class)
+    assert used <= KERNELS[device] | BESIDES.get(device, set())
     if name != "onnx":  # its small convolutions take other ways
         assert KERNELS[device] <= set(found.counts.by_class)
     assert not {"sve", "sme"} & set(found.counts.by_class)
@@ -192,10 +197,35 @@ def test_an_emulator_without_plugins(tmp_path: Path) -> None:
     static.write_text("#!/bin/sh\necho \"qemu: unknown option 'plugin'\" >&2\nexit 1\n")
     static.chmod(0o755)
     with pytest.raises(EnvironmentProblem) as failure:
-        check_plugins(static, installed("tflite").plugin)
+        check_plugins(static, installed("tflite").plugin, {})
     assert failure.value.code == "emulator-no-plugins"
     assert "qemu-user" in str(failure.value.next)
-    check_plugins(installed("tflite").qemu, installed("tflite").plugin)
+    check_plugins(installed("tflite").qemu, installed("tflite").plugin, {})
+
+
+@pytest.mark.parametrize(("says", "code"), [
+    ("echo qemu-aarch64 version 10.0.2", "emulator-version"), ("echo hello", "emulator-version"),
+    ("exec /nowhere", "emulator-version"), (None, "emulator-missing")])
+def test_an_emulator_of_another_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str | None,
+                                        code: str) -> None:
+    other = tmp_path / "qemu-aarch64"
+    other.write_text(f"#!/bin/sh\n{says}\n" if says else "no program")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(EnvironmentProblem) as failure:
+        installed("tflite")
+    assert failure.value.code == code
+
+
+def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(installations, "_builds", lambda: tmp_path / "builds")
+    (tmp_path / "gcc").write_text("#!/bin/sh\necho 'count.c:1: error: out of luck' >&2\nexit 1\n")
+    (tmp_path / "gcc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(EnvironmentProblem) as failure:
+        set_up(["tflite"], lambda line: None)
+    assert (failure.value.code, failure.value.cause) == ("emulator-build", "count.c:1: error: out of luck")
+    assert not list((tmp_path / "builds").iterdir())
 
 
 def test_a_program_that_changed_is_built_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -222,3 +252,26 @@ def test_a_fetched_file_that_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     with pytest.raises(EnvironmentProblem) as failure:
         installed("tflite")
     assert failure.value.code == "emulator-damaged"
+
+
+def test_a_wheel_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setattr(installations, "_files", lambda runtime: tmp_path / "files")
+    with pytest.raises(EnvironmentProblem) as failure:
+        set_up(["onnx"], lambda line: None)
+    assert failure.value.code == "wheel-missing"
+    assert "onnxruntime==" in str(failure.value.cause)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it mounts a file system, which takes root")
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A folder on a file system of 64 KB, in a namespace of its own."""
+    code = ("from pathlib import Path; from edgekit.errors import EdgekitError\n"
+            "from edgekit.measure.emulated.wheels import fetch\n"
+            f"try: fetch('tflite-runtime', '2.14.0', ['*'], Path({str(tmp_path)!r}) / 'files', '3.11')\n"
+            "except EdgekitError as error: print(error.code)")
+    script = 'mount -t tmpfs -o size=64k none "$1" && exec "$2" -c "$3"'
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path), sys.executable, code],
+                          capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "disk-full", done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from workloads import Exported
 
 from edgekit.contracts import RunSettings
 from edgekit.errors import ConversionError, DeviceError, EdgekitError, UsageError
+from edgekit.measure import remote
+from edgekit.measure.job import read_job
 from edgekit.plugins import TARGETS
 
 __all__ = ["adbd", "android_root", "arm64_root", "sshd"]
@@ -61,6 +64,26 @@ def test_an_artifact_on_a_target(exported: Exported, connect: Callable[..., tupl
     assert "emulated" in found.facts["emulated"]
     assert found.facts["machine"] == "aarch64"
     assert left(machine, kind) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_times_of_a_target_that_is_not_emulated(exported: Exported, connect: Callable[..., tuple[str, Machine]],
+                                                monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The board is emulated; here its runner is taken to have found a real processor. The times are the emulator's."""
+    monkeypatch.setattr(remote, "read_job", lambda *found: replace(read_job(*found), emulated=False))
+    address, _ = connect("ssh")
+    artifact = exported.out / FILES[name]
+    inputs, _ = example(artifact, name)
+    target = TARGETS.get("ssh")
+    target.prepare(address, name)
+    found = target.run(artifact, inputs, replace(SETTINGS, operators=True))
+    assert len(found.times_ms) == SETTINGS.repeats
+    assert "emulated" not in found.facts
+    assert found.memory is not None
+    assert (found.memory.kind, found.memory.peak_bytes > 0) == ("measured", True)
+    assert any(word in operator.lower() for operator, _ in found.operators for word in ("conv", "delegate"))
+    assert 0 < sum(ms for _, ms in found.operators) < 3 * max(found.times_ms)
 
 
 @pytest.mark.parametrize("kind", FOLDER)

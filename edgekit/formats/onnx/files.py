@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -10,7 +11,7 @@ from google.protobuf.message import DecodeError, EncodeError
 
 from edgekit.errors import ConversionError, UsageError
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["external_files", "load_model", "save_model"]
 
 _PROTOBUF_LIMIT = 2 * 1024**3 - 1
 
@@ -26,6 +27,34 @@ def load_model(path: Path) -> onnx.ModelProto:
     if not model.graph.node or not model.opset_import:
         raise _unreadable(path, "it holds no graph")
     return model
+
+
+def external_files(path: Path) -> tuple[str, ...]:
+    """Names of the files beside ``path`` that hold weights of its; none for a damaged file, which a runtime refuses.
+
+    Raises UsageError for one that lies elsewhere.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError:
+        return ()
+    names = {entry.value for tensor in _initializers(model.graph)
+             if tensor.data_location == onnx.TensorProto.EXTERNAL
+             for entry in tensor.external_data if entry.key == "location"}
+    for name in names:
+        if Path(name).name != name or not (path.parent / name).is_file():
+            raise UsageError("artifact-incomplete", f"{path} keeps weights in '{name}', which is no file beside it",
+                             next="copy it there, or save the model as one file: onnx.save(onnx.load(FILE), ONE_FILE)")
+    return tuple(sorted(names))
+
+
+def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Those of the graph, of the graphs inside its nodes, and the tensors that are nodes' attributes."""
+    yield from graph.initializer
+    for attribute in (a for node in graph.node for a in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _initializers(inner)
 
 
 def _unreadable(path: Path, cause: str) -> UsageError:

@@ -21,34 +21,34 @@ _SECONDS = 600
 
 def plugin_file(tools: Tools, builds: Path) -> Path:
     """Where the plugin is, or is to be, built."""
-    return builds / f"count-{_key(tools.programs['cc'], 'count.c')}.so"
+    return builds / f"count-{_key(tools.programs['gcc'], 'count.c')}.so"
 
 
 def runner_file(tools: Tools, builds: Path, runtime: Runtime) -> Path:
     """Where the runtime's runner is, or is to be, built."""
-    return builds / f"run-{runtime.name}-{_key(_compiler(tools, runtime), runtime.source, runtime.version)}"
+    return builds / f"run-{runtime.name}-{_key(tools.programs[_compiler(runtime)], runtime.source, runtime.version)}"
 
 
 def build_plugin(tools: Tools, builds: Path) -> Path:
     """Builds what is not there yet. Raises EnvironmentProblem with the compiler's words."""
-    return _compile([str(tools.programs["cc"]), "-O2", "-shared", "-fPIC", str(SOURCES / "count.c")],
-                    plugin_file(tools, builds), {})
+    return _compile([str(tools.programs["gcc"]), *tools.plugin_flags(), "-O2", "-shared", "-fPIC",
+                     str(SOURCES / "count.c")], plugin_file(tools, builds), tools.env("gcc"))
 
 
 def build_runner(tools: Tools, builds: Path, runtime: Runtime, files: Path) -> Path:
     """Builds the runner of a runtime whose files lie in ``files``. Raises EnvironmentProblem."""
-    command = [str(_compiler(tools, runtime)), *tools.cross_flags(), "-O2", str(SOURCES / runtime.source)]
+    command = [str(tools.programs[_compiler(runtime)]), *tools.cross_flags(), "-O2", str(SOURCES / runtime.source)]
     if runtime.links:
         include = files / "include"
         command += ["-std=c++20", "-w", f"-I{include}", "-DC10_USING_CUSTOM_GENERATED_MACROS",
                     f"-I{include}/executorch/runtime/core/portable_type/c10",
                     # kernels and backends register themselves when their library is loaded: nothing names them
                     f"-L{files}", "-Wl,--no-as-needed", *(f"-l{name}" for name in runtime.links)]
-    return _compile(command, runner_file(tools, builds, runtime), tools.env())
+    return _compile(command, runner_file(tools, builds, runtime), tools.env(_compiler(runtime)))
 
 
-def _compiler(tools: Tools, runtime: Runtime) -> Path:
-    return tools.programs["aarch64-linux-gnu-g++" if runtime.source.endswith(".cpp") else "aarch64-linux-gnu-gcc"]
+def _compiler(runtime: Runtime) -> str:
+    return "aarch64-linux-gnu-g++" if runtime.source.endswith(".cpp") else "aarch64-linux-gnu-gcc"
 
 
 def _key(compiler: Path, source: str, version: str = "") -> str:
@@ -74,13 +74,17 @@ def _compile(command: list[str], made: Path, env: dict[str, str]) -> Path:
     made.parent.mkdir(parents=True, exist_ok=True)
     with disk_errors("the emulated device's programs", made.parent), \
             tempfile.TemporaryDirectory(dir=made.parent, prefix=".build-") as temporary:
-        out = Path(temporary) / made.name
-        done = subprocess.run([*command, "-o", str(out)], capture_output=True, text=True, timeout=_SECONDS, check=False,
-                              env={**os.environ, **env})
-        if done.returncode != 0 or not out.is_file():
-            errors = [line for line in done.stderr.splitlines() if "error" in line]
+        out, built = Path(temporary) / made.name, False
+        try:
+            done = subprocess.run([*command, "-o", str(out)], capture_output=True, text=True, timeout=_SECONDS,
+                                  check=False, env={**os.environ, "LC_ALL": "C", **env})
+            said, built = done.stderr.strip().splitlines(), done.returncode == 0
+        except (OSError, subprocess.TimeoutExpired) as error:
+            said = [str(error)]
+        if not built:
+            errors = [line for line in said if "error" in line]
             raise EnvironmentProblem("emulator-build", f"{command[0]} could not build {made.name}",
-                                     cause=(errors or done.stderr.strip().splitlines() or ["it said nothing"])[0],
+                                     cause=(errors or said or ["it said nothing"])[0],
                                      next="report it with the compiler's version, "
                                           f"`{Path(command[0]).name} --version`")
         out.replace(made)

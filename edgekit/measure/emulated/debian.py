@@ -13,13 +13,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.disk import disk_errors
 from edgekit.errors import EnvironmentProblem
 
 __all__ = ["Tools", "find_tools", "install", "unpack_foreign"]
 
 # What is needed -> the package that has it.
-_PROGRAMS = {"qemu-aarch64": "qemu-user", "cc": "gcc", "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+_PROGRAMS = {"qemu-aarch64": "qemu-user", "gcc": "gcc", "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
              "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu"}
+# The headers that a compiler needs, which its package only recommends.
+_HEADERS = {"gcc": ("libc6-dev",)}
 _GUEST = "usr/aarch64-linux-gnu/lib"
 _LIBRARIES = {"ld-linux-aarch64.so.1": "libc6-arm64-cross", "libc.so.6": "libc6-arm64-cross",
               "libstdc++.so.6": "libstdc++6-arm64-cross", "libgcc_s.so.1": "libgcc-s1-arm64-cross",
@@ -37,14 +40,21 @@ class Tools:
 
     def cross_flags(self) -> list[str]:
         """An unpacked cross compiler finds its C library's parts by absolute paths, here below its own root."""
-        return [f"--sysroot={self.unpacked}"] if self.unpacked and self.guest_lib.is_relative_to(self.unpacked) else []
+        return [f"--sysroot={self.unpacked}"] if self._is_unpacked(self.guest_lib) else []
 
-    def env(self) -> dict[str, str]:
-        """What unpacked programs need to find their own libraries."""
-        if self.unpacked is None:
+    def plugin_flags(self) -> list[str]:
+        """An unpacked compiler has headers only: what the plugin needs of the C library, the emulator has loaded."""
+        return [f"--sysroot={self.unpacked}", "-nostdlib"] if self._is_unpacked(self.programs["gcc"]) else []
+
+    def env(self, program: str) -> dict[str, str]:
+        """What the program needs to find its own libraries, where it was unpacked."""
+        if not self._is_unpacked(self.programs[program]):
             return {}
-        folders = [str(self.unpacked / "usr/lib" / machine) for machine in ("x86_64-linux-gnu", "aarch64-linux-gnu")]
+        folders = [f"{self.unpacked}/usr/lib/{machine}" for machine in ("x86_64-linux-gnu", "aarch64-linux-gnu")]
         return {"LD_LIBRARY_PATH": os.pathsep.join(folders)}
+
+    def _is_unpacked(self, path: Path) -> bool:
+        return self.unpacked is not None and path.is_relative_to(self.unpacked)
 
 
 def find_tools(unpacked: Path) -> tuple[Tools | None, list[str]]:
@@ -56,7 +66,7 @@ def find_tools(unpacked: Path) -> tuple[Tools | None, list[str]]:
         if found:
             programs[name] = Path(found)
         else:
-            missing.append(package)
+            missing += [package, *_HEADERS.get(name, ())]
     guest = next((root / _GUEST for root in (Path("/"), unpacked)
                   if all((root / _GUEST / library).exists() for library in _LIBRARIES)), None)
     if guest is None:
@@ -75,7 +85,8 @@ def install(packages: Sequence[str], unpacked: Path, say: Callable[[str], None])
         _apt(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], packages)
     else:
         say(f"unpacking {', '.join(packages)} into {unpacked}")
-        _unpack(packages, unpacked)
+        with disk_errors("the emulated device's tools", unpacked.parent):
+            _unpack(packages, unpacked)
 
 
 def unpack_foreign(packages: Sequence[str], architecture: str, folder: Path) -> None:

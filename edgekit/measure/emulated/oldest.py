@@ -102,7 +102,8 @@ def set_up_oldest(say: Callable[[str], None]) -> None:
                 raise
             cause = f"{error.message}: {error.cause}" if error.cause else error.message
             raise EnvironmentProblem("emulator-missing", f"{OLDEST} could not be set up", cause=cause,
-                                     next=SET_UP) from error
+                                     next=f"it needs Python {_PYTHON} from Debian 12's packages; all else of the "
+                                          "emulated device works without it") from error
         keep(made, folder)
 
 
@@ -159,6 +160,7 @@ def _run(device: Path, folder: Path, artifact: Path | None, cluster: Cluster, se
     # links, so that no character of a path means something in the lists below
     (folder / "python").symlink_to(device.resolve())
     (folder / _GUEST).symlink_to(SOURCES / _GUEST)
+    (folder / "count.so").symlink_to(plugin)
     arguments = ["job=job"]
     if artifact is not None:
         (folder / "model.tflite").symlink_to(artifact.resolve())
@@ -168,10 +170,10 @@ def _run(device: Path, folder: Path, artifact: Path | None, cluster: Cluster, se
     # The plugin is there for what it forbids: the guest opens no sockets.
     command = [str(tools.programs["qemu-aarch64"]), "-cpu", cpu_model(core), "-L", str(folder / "root"),
                "-R", _ADDRESSES, *(part for name, value in env.items() for part in ("-E", f"{name}={value}")),
-               "-plugin", f"{plugin},out=counts.jsonl", f"python/usr/bin/python{_PYTHON}",
+               "-plugin", "./count.so,out=counts.jsonl", f"python/usr/bin/python{_PYTHON}",
                # no site, no user's packages, nothing from the script's own folder
                "-SsP" if compiling else "-SsPB", _GUEST, *arguments]
-    finish(command, folder, artifact.name if artifact else OLDEST, seconds)
+    finish(command, folder, artifact.name if artifact else OLDEST, seconds, tools.env("qemu-aarch64"))
 
 
 def _cluster() -> Cluster:

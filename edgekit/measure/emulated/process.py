@@ -18,7 +18,7 @@ _LAST_WORDS = 3
 _AT = re.compile(r"^edgekit-at: (.*)$", re.MULTILINE)
 
 
-def finish(command: list[str], folder: Path, name: str, seconds: float) -> int:
+def finish(command: list[str], folder: Path, name: str, seconds: float, env: dict[str, str]) -> int:
     """The emulator's exit status, ended with its time. Raises for all but a runner that left a result, or the limit.
 
     Raises ConversionError ``runtime-crashed`` or ``runtime-failed``, DeviceError ``target-timeout``.
@@ -26,7 +26,7 @@ def finish(command: list[str], folder: Path, name: str, seconds: float) -> int:
     log = folder / "log"
     with log.open("wb") as stream:
         child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
-                                 env={"PATH": os.defpath}, start_new_session=True)
+                                 env={"PATH": os.defpath, **env}, start_new_session=True)
         try:
             child.wait(seconds)
         except subprocess.TimeoutExpired:

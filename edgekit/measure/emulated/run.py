@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from edgekit.errors import ConversionError, DeviceError
 from edgekit.measure.emulated.device_root import cpu_model, write_root
 from edgekit.measure.emulated.installation import Installation
 from edgekit.measure.emulated.process import OVER_LIMIT, finish
-from edgekit.measure.job import JobResult, read_job, write_job
+from edgekit.measure.job import JobResult, put_artifact, read_job, write_job
 from edgekit.types.latency import Counts
 
 __all__ = ["GUEST_ENV", "GuestRun", "run_artifact"]
@@ -57,7 +60,7 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
         write_job(folder / "job", inputs)
         followed = max(device.app_budget_mb * _FOLLOWED_TIMES, device.app_budget_mb + _FOLLOWED_MIB)
         counted = _run(installation, cluster, core, caches, folder, artifact, threads=threads, seconds=seconds,
-                       limit_mib=followed)
+                       limit_mib=followed + bare * _PAGE // _MIB)
         if counted is None:
             raise DeviceError("model-does-not-fit", f"{artifact.name} needs more than {followed} MiB, {device.id} "
                               f"gives an app {device.app_budget_mb} MiB", where=str(artifact),
@@ -71,10 +74,15 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
         l3_misses=levels[2]["misses"] if len(levels) > 2 else None,
         peak_memory_bytes=max(total["peak_pages"] - bare, 0) * _PAGE)
     facts = {"emulator": f"qemu-aarch64 {installation.qemu_version}, -cpu {cpu_model(core)}",
-             "runtime": f"{installation.runtime.project} {installation.runtime.version}, its aarch64 wheel"}
+             "c_library": _c_library(installation.guest_lib / "libc.so.6")}
     if installation.runtime.note:
         facts["runtime_note"] = installation.runtime.note
     return GuestRun(result, counts, facts)
+
+
+def _c_library(file: Path) -> str:
+    version = re.search(rb"release version (\d+\.\d+)", file.read_bytes())
+    return f"glibc {version[1].decode() if version else 'of unknown version'}, its memset without DC ZVA"
 
 
 def _caches(device: Device, cluster: Cluster, core: Core) -> list[str]:
@@ -85,7 +93,10 @@ def _caches(device: Device, cluster: Cluster, core: Core) -> list[str]:
 
 def _bare_pages(installation: Installation, cluster: Cluster, core: Core, caches: list[str], threads: int) -> int:
     """Pages that the runner and its runtime touch before there is a model; kept beside the runner."""
-    kept = installation.runner.with_name(f"{installation.runner.name}.{core.id}-{threads}.{installation.plugin.stem}")
+    libc = (installation.guest_lib / "libc.so.6").stat()
+    around = hashlib.sha256(f"{installation.qemu_version} {libc.st_size} {libc.st_mtime_ns}".encode()).hexdigest()[:8]
+    kept = installation.runner.with_name(
+        f"{installation.runner.name}.{core.id}-{threads}.{installation.plugin.stem}.{around}")
     if kept.is_file():
         return int(kept.read_text(encoding="ascii"))
     with tempfile.TemporaryDirectory(prefix="edgekit-emulated-") as temporary:
@@ -115,22 +126,21 @@ def _run(installation: Installation, cluster: Cluster, core: Core, caches: list[
     if installation.library:
         arguments.append(f"library=/edgekit/{installation.library.name}")
     if artifact is not None:
-        name = f"model{artifact.suffix}"
-        (folder / name).symlink_to(artifact.resolve())
-        arguments.append(f"model={name}")
+        arguments.append(f"model={put_artifact(folder, artifact)}")
     plugin = ["./count.so", "out=counts.jsonl", "pages=1", f"limit={limit_mib * _MIB // _PAGE}",
               f"atomic={int(threads > 1)}", *caches]
     command = [str(installation.qemu), "-cpu", cpu_model(core), "-L", str(root), "-R", f"{limit_mib + _ROOM_MIB}M",
                *GUEST_ENV, "-plugin", ",".join(plugin), "runner", *arguments]
     name = artifact.name if artifact else "the bare runner"
     try:
-        if finish(command, folder, name, seconds) == OVER_LIMIT:
+        if finish(command, folder, name, seconds, installation.qemu_env) == OVER_LIMIT:
             return None
     except ConversionError as error:
         if error.code != "runtime-crashed" or not installation.runtime.traces or artifact is None:
             raise
         # once more, naming each operator as it begins: the last one named is where it crashes
-        finish([*command, "operators=2"], folder, name, seconds)
+        with suppress(DeviceError):
+            finish([*command, "operators=2"], folder, name, seconds, installation.qemu_env)
         raise
     lines = (folder / "counts.jsonl").read_text(encoding="ascii").splitlines()
     return [json.loads(line) for line in lines]

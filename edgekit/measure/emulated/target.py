@@ -46,9 +46,10 @@ class EmulatedTarget:
         if settings.operators:
             raise UsageError("operators-unavailable", "an emulated device has no times, of operators neither",
                              next="measure on a device: --on ssh:HOST or --on adb")
+        runtime = self._installation.runtime
         found = run_artifact(self._installation, self._device, self._cluster, self._core, artifact, inputs,
                              threads=settings.threads, seconds=settings.seconds)
         return TargetRun(
-            outputs=found.result.outputs, runtime=found.facts["runtime"], counts=found.counts,
-            memory=Memory(kind="emulated", peak_bytes=found.counts.peak_memory_bytes), device=self._device.id,
-            core=self._core.id, budget_mb=self._device.app_budget_mb, facts=found.facts)
+            outputs=found.result.outputs, runtime=f"{runtime.project} {runtime.version}, its aarch64 wheel",
+            counts=found.counts, memory=Memory(kind="emulated", peak_bytes=found.counts.peak_memory_bytes),
+            device=self._device.id, core=self._core.id, budget_mb=self._device.app_budget_mb, facts=found.facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import json
 import shutil
@@ -82,6 +83,8 @@ def _download(project: str, version: str, python: str, folder: Path) -> Path:
         said = done.stderr
     except subprocess.TimeoutExpired:
         said = f"no end after {_SECONDS} s"
+    if "No space left on device" in said:
+        raise OSError(errno.ENOSPC, f"pip could not write {project} {version}")
     wheels = list(folder.glob("*.whl"))
     if not wheels:
         errors = [line for line in said.strip().splitlines() if "ERROR" in line] or said.strip().splitlines()[-1:]

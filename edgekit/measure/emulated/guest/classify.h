@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define CLASSES(X) X(integer) X(branch) X(system) X(load) X(store) X(vector_load) X(vector_store) X(atomic_or_prefetch) \
-    X(scalar_float) X(vector) X(fp32_multiply_add) X(fp16_multiply_add) X(integer_multiply) X(int8_dot) X(i8mm) X(bf16) \
+    X(scalar_float) X(vector) X(fp64_multiply_add) X(fp32_multiply_add) X(fp16_multiply_add) X(integer_multiply) X(int8_dot) X(i8mm) X(bf16) \
     X(crypto) X(sve) X(sme)
 #define AS_ENUM(name) C_##name,
 #define AS_TEXT(name) #name,
@@ -65,7 +65,8 @@ static enum insn_class three_same(uint32_t w)
     bool u = bits(w, 29, 29);
     switch (bits(w, 15, 11)) {
     case 18: case 19: return u && bits(w, 15, 11) == 19 ? C_vector : C_integer_multiply; /* MLA, MLS, MUL; PMUL */
-    case 25: return u ? C_fp16_multiply_add : C_fp32_multiply_add; /* FMLA, FMLS; FMLAL2 */
+    case 25: /* FMLA, FMLS; FMLAL2 */
+        return u ? C_fp16_multiply_add : bits(w, 22, 22) ? C_fp64_multiply_add : C_fp32_multiply_add;
     case 29: return u ? C_vector : C_fp16_multiply_add;            /* FMLAL; FACGE */
     default: return C_vector;
     }
@@ -76,7 +77,8 @@ static enum insn_class by_element(uint32_t w)
     bool u = bits(w, 29, 29);
     unsigned size = bits(w, 23, 22);
     switch (bits(w, 15, 12)) {
-    case 1: case 5: return u ? C_vector : size == 0 ? C_fp16_multiply_add : C_fp32_multiply_add; /* FMLA, FMLS; FCMLA */
+    case 1: case 5: /* FMLA, FMLS; FCMLA */
+        return u ? C_vector : size == 0 ? C_fp16_multiply_add : size == 3 ? C_fp64_multiply_add : C_fp32_multiply_add;
     case 0: case 4: return u ? C_integer_multiply : C_fp16_multiply_add;                         /* MLA, MLS; FMLAL */
     case 8: case 12: return u ? C_fp16_multiply_add : bits(w, 14, 14) ? C_vector : C_integer_multiply; /* FMLAL2; MUL */
     case 2: case 6: case 10: return C_integer_multiply;                                          /* MLAL, MLSL, MULL */

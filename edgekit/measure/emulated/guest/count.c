@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -97,24 +98,30 @@ static void block_ran(unsigned cpu, void *data)
 /* ---- caches: set associative, least recently used, every level asked after a miss of the one before ---- */
 
 enum { LINE_SHIFT = 6, MAX_LEVELS = 3 };
-typedef struct { uint64_t *tags, sets, ways, accesses, misses, accesses_at_mark, misses_at_mark; } cache;
+typedef struct {
+    uint64_t *tags, sets, ways, mask; /* mask: of the set's number, where there are 2^n sets; a division costs more */
+    uint64_t accesses, misses, accesses_at_mark, misses_at_mark;
+} cache;
 static cache levels[MAX_LEVELS];
 static int n_levels;
 
-/* The most recent line of a set stands first, so that a hit there costs one comparison. */
+/* A set's lines stand in the order of their use, the most recent first: a hit there costs one comparison. */
 static bool hit(cache *c, uint64_t line)
 {
-    uint64_t *tag = c->tags + (line % c->sets) * c->ways, k = 0;
+    uint64_t set = c->mask ? line & c->mask : line % c->sets, *tag = c->tags + set * c->ways, moved = tag[0];
     c->accesses++;
-    if (tag[0] == line)
+    if (moved == line)
         return true;
-    while (++k < c->ways && tag[k] != line)
-        ;
-    bool found = k < c->ways;
-    memmove(tag + 1, tag, (found ? k : c->ways - 1) * sizeof *tag);
     tag[0] = line;
-    c->misses += !found;
-    return found;
+    for (uint64_t k = 1; k < c->ways; k++) {
+        uint64_t next = tag[k];
+        tag[k] = moved;
+        if (next == line)
+            return true;
+        moved = next;
+    }
+    c->misses++;
+    return false;
 }
 
 static void touch_line(uint64_t line)
@@ -167,7 +174,7 @@ static void touch_range(uint64_t from, uint64_t bytes)
         touch_page(page);
 }
 
-/* Forgets whole pages of a range. A large reservation is passed by in steps of a chunk. */
+/* Forgets whole pages of a range. */
 static void drop_range(uint64_t from, uint64_t bytes)
 {
     uint64_t page = (from + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT, end = (from + bytes) >> PAGE_SHIFT;
@@ -187,16 +194,13 @@ static void drop_range(uint64_t from, uint64_t bytes)
 
 static void move_range(uint64_t from, uint64_t bytes, uint64_t to)
 {
-    static uint64_t moved[1 << 16];
-    size_t n = 0;
     for (uint64_t page = from >> PAGE_SHIFT; page < (from + bytes) >> PAGE_SHIFT; page++) {
         chunk *c = chunk_of(page / CHUNK_PAGES, false);
-        if (c && c->bits[page % CHUNK_PAGES / 64] >> page % 64 & 1 && n < sizeof moved / sizeof *moved)
-            moved[n++] = page - (from >> PAGE_SHIFT);
+        if (!c || !(c->bits[page % CHUNK_PAGES / 64] >> page % 64 & 1))
+            continue;
+        drop_range(page << PAGE_SHIFT, 1 << PAGE_SHIFT);
+        touch_page((to >> PAGE_SHIFT) + page - (from >> PAGE_SHIFT));
     }
-    drop_range(from, bytes);
-    while (n)
-        touch_page((to >> PAGE_SHIFT) + moved[--n]);
 }
 
 /* ---- every load and store ---- */
@@ -353,6 +357,7 @@ static bool add_level(const char *value)
         return false;
     cache *c = &levels[n_levels++];
     c->ways = ways, c->sets = ((uint64_t)kb << 10 >> LINE_SHIFT) / ways;
+    c->mask = c->sets & (c->sets - 1) ? 0 : c->sets - 1;
     c->tags = malloc(c->sets * ways * sizeof *c->tags);
     memset(c->tags, 0xff, c->sets * ways * sizeof *c->tags);
     return c->sets > 0;
@@ -393,6 +398,7 @@ EXPORT int qemu_plugin_install(plugin_id id, const plugin_info *info, int argc, 
     }
     if (!out)
         return fprintf(stderr, "count: out=FILE is missing\n"), -1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* whoever started the emulator waits for it: without them it shall not go on */
     if (!refuse_sockets())
         return perror("count: the network could not be refused"), -1;
     if (count_pages)

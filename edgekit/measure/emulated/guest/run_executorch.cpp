@@ -114,6 +114,25 @@ static void once(job *j) {
   outputs = result.get();
 }
 
+// The values in the plain order of dimensions: a program may keep them in another, as channels last.
+static void *plain_values(const executorch::aten::Tensor &from) {
+  auto *values = static_cast<char *>(from.mutable_data_ptr());
+  bool plain = true;
+  for (ssize_t d = 0; d < from.dim(); d++)
+    plain &= from.dim_order()[d] == d;
+  if (plain)
+    return values;
+  char *made = static_cast<char *>(malloc(from.nbytes() + 1));
+  size_t bytes = from.element_size();
+  for (ssize_t k = 0; k < from.numel(); k++) {
+    ssize_t left = k, at = 0;
+    for (ssize_t d = from.dim() - 1; d >= 0; left /= from.size(d--))
+      at += left % from.size(d) * from.strides()[d];
+    memcpy(made + k * bytes, values + at * bytes, bytes);
+  }
+  return made;
+}
+
 static void read_outputs(job *j) {
   for (const EValue &value : outputs) {
     if (!value.isTensor())
@@ -132,7 +151,7 @@ static void read_outputs(job *j) {
     for (int d = 0; d < t.rank; d++)
       t.dims[d] = from.size(d);
     t.bytes = from.nbytes();
-    t.data = from.mutable_data_ptr();
+    t.data = plain_values(from);
     snprintf(t.name, sizeof t.name, "output_%d", j->n_outputs++);
   }
 }

@@ -49,9 +49,34 @@ static inline uint64_t now_ns(void)
     return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
+static inline bool any_line(const char *file, bool (*is)(const char *line))
+{
+    char line[512];
+    bool found = false;
+    FILE *f = fopen(file, "r");
+    while (f && fgets(line, sizeof line, f))
+        found |= is(line);
+    if (f)
+        fclose(f);
+    return found;
+}
+
+static inline bool maps_qemu(const char *line)
+{
+    const char *name = strrchr(line, '/');
+    return name && !strncmp(name, "/qemu-", 6);
+}
+
+static inline bool is_software(const char *line)
+{
+    unsigned implementer;
+    return sscanf(line, "CPU implementer : %x", &implementer) == 1 && implementer == 0;
+}
+
 /* Whether the processor is itself emulated, so that no clock says anything of a device. QEMU's generic timer runs at
- * 62.5 MHz, a frequency that no chip is known to have (19.2, 24, 25, 26, 52, 54, 100 MHz; 1 GHz since Armv8.6), and its
- * user mode leaves a task's own maps as the host's kernel gives them. */
+ * 62.5 MHz, a frequency that no chip is known to have (19.2, 24, 25, 26, 52, 54, 100 MHz; 1 GHz since Armv8.6); the
+ * processor "max" says implementer 0, which Arm keeps for software; and user mode leaves a task's own maps as the host's
+ * kernel gives them. */
 static inline bool emulated(void)
 {
     bool found = false;
@@ -60,14 +85,9 @@ static inline bool emulated(void)
     __asm__("mrs %0, cntfrq_el0" : "=r"(hz));
     found = hz == 62500000;
 #endif
-    char line[512];
-    snprintf(line, sizeof line, "/proc/self/task/%d/maps", (int)getpid());
-    FILE *maps = fopen(line, "r");
-    while (maps && fgets(line, sizeof line, maps))
-        found |= strstr(line, "qemu-") != NULL;
-    if (maps)
-        fclose(maps);
-    return found;
+    char maps[64];
+    snprintf(maps, sizeof maps, "/proc/self/task/%d/maps", (int)getpid());
+    return found || any_line(maps, maps_qemu) || any_line("/proc/cpuinfo", is_software);
 }
 
 static inline FILE *file_of(const job *j, const char *name, const char *mode)
@@ -80,6 +100,16 @@ static inline FILE *file_of(const job *j, const char *name, const char *mode)
         exit(2);
     }
     return f;
+}
+
+/* A file that could not be written whole, on a full disk, is no result. */
+static inline void close_or_exit(FILE *f, const char *name)
+{
+    bool failed = ferror(f);
+    if (fclose(f) || failed) {
+        perror(name);
+        exit(2);
+    }
 }
 
 /* What the runner is at, for whoever looks into its log after a crash. */
@@ -111,7 +141,7 @@ static inline void fail(const job *j, const char *step, const char *why)
     fputs(",\"step\":", f);
     put_text(f, step);
     fputs("}\n", f);
-    fclose(f);
+    close_or_exit(f, "result.json");
     exit(3);
 }
 
@@ -222,8 +252,7 @@ static inline void write_result(job *j)
     FILE *values = file_of(j, "outputs.bin", "w"), *f = file_of(j, "result.json", "w");
     for (int k = 0; k < j->n_outputs; k++)
         fwrite(j->outputs[k].data, 1, j->outputs[k].bytes, values);
-    if (fclose(values))
-        exit((perror("outputs.bin"), 2));
+    close_or_exit(values, "outputs.bin");
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
     fputs("{\"runtime\":", f);
@@ -249,7 +278,6 @@ static inline void write_result(job *j)
         fprintf(f, ",\"ns\":%llu}", (unsigned long long)j->operator_times[k].ns);
     }
     fputs("]}\n", f);
-    if (fclose(f))
-        exit((perror("result.json"), 2));
+    close_or_exit(f, "result.json");
 }
 #endif
