@@ -100,7 +100,8 @@ def measured(installation: Installation, core: str, network: str, precision: str
         bare.append(uncounted(installation, core, artifact, image))
     row = {"network": network, "precision": precision, "core": core, "seconds": statistics.median(seconds),
            "all_seconds": seconds, "uncounted_seconds": statistics.median(bare),
-           "additions_per_ns": statistics.median(host), "counting_ratio": statistics.median(seconds) / statistics.median(bare),
+           "additions_per_ns": statistics.median(host),
+           "counting_ratio": statistics.median(seconds) / statistics.median(bare),
            "repeats_exactly": all(c == counts[0] for c in counts), **counts[0].model_dump()}
     note(f"{network} {precision} on {core}: {row['seconds']:.1f} s ({row['uncounted_seconds']:.1f} s without counting,"
          f" {row['additions_per_ns']:.1f} additions/ns),"
