@@ -85,12 +85,15 @@ int main(void) {{
         }}
     return 0;
 }}""", tmp_path)
-    done, lines = run_guest(program, tmp_path, plugin="pages=0,cache=32:4,cache=128:8")
+    done, lines = run_guest(program, tmp_path, plugin="pages=0,cache=32:4+128:8,cache=128:8")
     assert done.returncode == 0
-    first, second = ([line["caches"][level]["misses"] for line in lines[1:-1:2]] for level in (0, 1))
+    first, second = ([line["caches"][0][level]["misses"] for line in lines[1:-1:2]] for level in (0, 1))
     assert first[0] < 20
     assert first[1] >= 1024 > second[1]  # 64 KiB: misses the first level, hits the second
     assert second[2] >= 4096  # 256 KiB: misses both
+    beside = [line["caches"][1][0]["misses"] for line in lines[1:-1:2]]
+    assert beside[1] < 20
+    assert beside[2] >= 4096
 
 
 def test_no_network(tmp_path: Path) -> None:
@@ -114,7 +117,7 @@ def test_scalable_vectors_stay_off(tmp_path: Path, core: str, dot: int, i8mm: in
     assert run_guest(program, tmp_path, core=core)[0].stdout == f"0 0 {dot} {i8mm}\n"
 
 
-@pytest.mark.parametrize("wrong", ["nothing=1", "cache=32", "cache=0:4"])
+@pytest.mark.parametrize("wrong", ["nothing=1", "cache=32", "cache=0:4", "cache=32:4;", "cache=32:4+", "cache=32:4+1"])
 def test_unknown_arguments_are_refused(tmp_path: Path, wrong: str) -> None:
     program = compile_guest("int main(void) { return 0; }", tmp_path)
     done, _ = run_guest(program, tmp_path, plugin=wrong)

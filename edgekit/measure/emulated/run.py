@@ -67,7 +67,7 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
                               next="compress or quantise the model, or take a smaller input")
         result = read_job(folder / "job", artifact)
     one, total = counted
-    levels = one["caches"]
+    levels, = one["caches"]
     counts = Counts(
         kind="emulated", instructions=one["instructions"], by_class=one["by_class"], load_bytes=one["load_bytes"],
         store_bytes=one["store_bytes"], l1_misses=levels[0]["misses"], l2_misses=levels[1]["misses"],
@@ -85,13 +85,15 @@ def _c_library(file: Path) -> str:
     return f"glibc {version[1].decode() if version else 'of unknown version'}, its memset without DC ZVA"
 
 
-def _caches(device: Device, cluster: Cluster, core: Core) -> list[str]:
-    """The plugin's arguments for the levels that the device has, the first level first."""
-    third = [f"cache={device.l3_kb}:{_L3_WAYS}"] if device.l3_kb else []
-    return [f"cache={core.l1d.kb}:{core.l1d.ways}", f"cache={cluster.l2_kb}:{core.l2.ways}", *third]
+def _caches(device: Device, cluster: Cluster, core: Core) -> str:
+    """The plugin's argument for the levels that the device has, the first level first."""
+    levels = [(core.l1d.kb, core.l1d.ways), (cluster.l2_kb, core.l2.ways)]
+    if device.l3_kb:
+        levels.append((device.l3_kb, _L3_WAYS))
+    return "cache=" + "+".join(f"{kb}:{ways}" for kb, ways in levels)
 
 
-def _bare_pages(installation: Installation, cluster: Cluster, core: Core, caches: list[str], threads: int) -> int:
+def _bare_pages(installation: Installation, cluster: Cluster, core: Core, caches: str, threads: int) -> int:
     """Pages that the runner and its runtime touch before there is a model; kept beside the runner."""
     libc = (installation.guest_lib / "libc.so.6").stat()
     around = hashlib.sha256(f"{installation.qemu_version} {libc.st_size} {libc.st_mtime_ns}".encode()).hexdigest()[:8]
@@ -111,7 +113,7 @@ def _bare_pages(installation: Installation, cluster: Cluster, core: Core, caches
     return pages
 
 
-def _run(installation: Installation, cluster: Cluster, core: Core, caches: list[str], folder: Path,
+def _run(installation: Installation, cluster: Cluster, core: Core, caches: str, folder: Path,
          artifact: Path | None, *, threads: int, seconds: float, limit_mib: int) -> list[dict[str, Any]] | None:
     """Runs the runner in ``folder``, where its job lies; the plugin's counts, the whole run's last. None: over limit.
 
@@ -128,7 +130,7 @@ def _run(installation: Installation, cluster: Cluster, core: Core, caches: list[
     if artifact is not None:
         arguments.append(f"model={put_artifact(folder, artifact)}")
     plugin = ["./count.so", "out=counts.jsonl", "pages=1", f"limit={limit_mib * _MIB // _PAGE}",
-              f"atomic={int(threads > 1)}", *caches]
+              f"atomic={int(threads > 1)}", caches]
     command = [str(installation.qemu), "-cpu", cpu_model(core), "-L", str(root), "-R", f"{limit_mib + _ROOM_MIB}M",
                *GUEST_ENV, "-plugin", ",".join(plugin), "runner", *arguments]
     name = artifact.name if artifact else "the bare runner"

@@ -8,7 +8,8 @@
  * counts between the two are appended to the file `out=`, one JSON object a line; the last line, "total", is written
  * when the guest ends. Argument 0, before the first run, starts the caches: loading a model would only slow them.
  *
- * Arguments: out=FILE  pages=0|1  cache=KB:WAYS (first level first; repeat for the next level)  atomic=0|1
+ * Arguments: out=FILE  pages=0|1  cache=KB:WAYS[+KB:WAYS...] (first level first; repeat for other caches that look on)
+ * atomic=0|1
  * limit=PAGES (more at a time end the guest with status 77)
  *
  * The guest gets no network: the process may not open sockets from the moment the plugin is loaded.
@@ -97,13 +98,13 @@ static void block_ran(unsigned cpu, void *data)
 
 /* ---- caches: set associative, least recently used, every level asked after a miss of the one before ---- */
 
-enum { LINE_SHIFT = 6, MAX_LEVELS = 3 };
+enum { LINE_SHIFT = 6, MAX_LEVELS = 3, MAX_CACHES = 8 };
 typedef struct {
     uint64_t *tags, sets, ways, mask; /* mask: of the set's number, where there are 2^n sets; a division costs more */
     uint64_t accesses, misses, accesses_at_mark, misses_at_mark;
 } cache;
-static cache levels[MAX_LEVELS];
-static int n_levels;
+static struct { cache levels[MAX_LEVELS]; int n; } caches[MAX_CACHES];
+static int n_caches;
 
 /* A set's lines stand in the order of their use, the most recent first: a hit there costs one comparison. */
 static bool hit(cache *c, uint64_t line)
@@ -126,8 +127,9 @@ static bool hit(cache *c, uint64_t line)
 
 static void touch_line(uint64_t line)
 {
-    for (int k = 0; k < n_levels && !hit(&levels[k], line); k++)
-        ;
+    for (int c = 0; c < n_caches; c++)
+        for (int k = 0; k < caches[c].n && !hit(&caches[c].levels[k], line); k++)
+            ;
 }
 
 /* ---- pages of 4 KiB that the guest's data touched and that it has not given back ---- */
@@ -244,7 +246,7 @@ static void translated(plugin_id id, struct tb *tb)
         enum insn_class c = classify(word);
         of_class[c]++;
         hash = (hash ^ word) * 0x100000001b3ull;
-        if ((count_pages || n_levels) && touches_memory(c))
+        if ((count_pages || n_caches) && touches_memory(c))
             qemu_plugin_register_vcpu_mem_cb(insn, accessed, NO_REGS, READ_AND_WRITE, NULL);
     }
     pthread_mutex_lock(&lock);
@@ -263,8 +265,9 @@ static void begin(void)
     for (block *b = blocks; b; b = b->next)
         b->runs_at_mark = b->runs;
     load_bytes_at_mark = load_bytes, store_bytes_at_mark = store_bytes;
-    for (int k = 0; k < n_levels; k++)
-        levels[k].accesses_at_mark = levels[k].accesses, levels[k].misses_at_mark = levels[k].misses;
+    for (int c = 0; c < n_caches; c++)
+        for (cache *l = caches[c].levels; l < caches[c].levels + caches[c].n; l++)
+            l->accesses_at_mark = l->accesses, l->misses_at_mark = l->misses;
 }
 
 static void write_counts(const char *what)
@@ -286,10 +289,14 @@ static void write_counts(const char *what)
     fprintf(out, "},\"load_bytes\":%llu,\"store_bytes\":%llu,\"peak_pages\":%llu,\"caches\":[",
             (unsigned long long)(load_bytes - load_bytes_at_mark),
             (unsigned long long)(store_bytes - store_bytes_at_mark), (unsigned long long)peak_pages);
-    for (int k = 0; k < n_levels; k++)
-        fprintf(out, "%s{\"accesses\":%llu,\"misses\":%llu}", k ? "," : "",
-                (unsigned long long)(levels[k].accesses - levels[k].accesses_at_mark),
-                (unsigned long long)(levels[k].misses - levels[k].misses_at_mark));
+    for (int c = 0; c < n_caches; c++) {
+        fprintf(out, "%s[", c ? "," : "");
+        for (const cache *l = caches[c].levels; l < caches[c].levels + caches[c].n; l++)
+            fprintf(out, "%s{\"accesses\":%llu,\"misses\":%llu}", l == caches[c].levels ? "" : ",",
+                    (unsigned long long)(l->accesses - l->accesses_at_mark),
+                    (unsigned long long)(l->misses - l->misses_at_mark));
+        fputc(']', out);
+    }
     fprintf(out, "]}\n");
     fflush(out);
 }
@@ -344,23 +351,31 @@ static void ended(plugin_id id, void *data)
     for (block *b = blocks; b; b = b->next)
         b->runs_at_mark = 0;
     load_bytes_at_mark = store_bytes_at_mark = 0;
-    for (int k = 0; k < n_levels; k++)
-        levels[k].accesses_at_mark = levels[k].misses_at_mark = 0;
+    for (int c = 0; c < n_caches; c++)
+        for (int k = 0; k < caches[c].n; k++)
+            caches[c].levels[k].accesses_at_mark = caches[c].levels[k].misses_at_mark = 0;
     write_counts("total");
     fclose(out);
 }
 
-static bool add_level(const char *value)
+static bool add_caches(const char *value)
 {
-    unsigned kb, ways;
-    if (n_levels == MAX_LEVELS || sscanf(value, "%u:%u", &kb, &ways) != 2 || !kb || !ways)
+    if (n_caches == MAX_CACHES)
         return false;
-    cache *c = &levels[n_levels++];
-    c->ways = ways, c->sets = ((uint64_t)kb << 10 >> LINE_SHIFT) / ways;
-    c->mask = c->sets & (c->sets - 1) ? 0 : c->sets - 1;
-    c->tags = malloc(c->sets * ways * sizeof *c->tags);
-    memset(c->tags, 0xff, c->sets * ways * sizeof *c->tags);
-    return c->sets > 0;
+    for (int read; ; value += read + 1) {
+        unsigned kb, ways;
+        if (caches[n_caches].n == MAX_LEVELS || sscanf(value, "%u:%u%n", &kb, &ways, &read) != 2 || !kb || !ways)
+            return false;
+        cache *c = &caches[n_caches].levels[caches[n_caches].n++];
+        c->ways = ways, c->sets = ((uint64_t)kb << 10 >> LINE_SHIFT) / ways;
+        c->mask = c->sets & (c->sets - 1) ? 0 : c->sets - 1;
+        c->tags = malloc(c->sets * ways * sizeof *c->tags);
+        memset(c->tags, 0xff, c->sets * ways * sizeof *c->tags);
+        if (!c->sets || (value[read] && value[read] != '+'))
+            return false;
+        if (!value[read])
+            return ++n_caches;
+    }
 }
 
 static bool refuse_sockets(void)
@@ -392,7 +407,7 @@ EXPORT int qemu_plugin_install(plugin_id id, const plugin_info *info, int argc, 
         else if (known && !strcmp(argv[k], "limit"))
             page_limit = strtoull(value, NULL, 10);
         else
-            known = known && !strcmp(argv[k], "cache") && add_level(value);
+            known = known && !strcmp(argv[k], "cache") && add_caches(value);
         if (!known)
             return fprintf(stderr, "count: cannot use argument '%s'\n", argv[k]), -1;
     }
