@@ -172,7 +172,7 @@ def test_a_system_without_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     """Set up anew, where apt-get finds nothing."""
     monkeypatch.setattr(oldest, "set_up", lambda names, say: [])
     monkeypatch.setattr(oldest, "_folder", lambda: tmp_path / "oldest")
-    monkeypatch.setattr(oldest, "_PACKAGES", ("edgekit-has-no-such-package",))
+    monkeypatch.setattr(oldest, "PACKAGES", ("edgekit-has-no-such-package",))
     (tmp_path / "sources").mkdir()
     (tmp_path / "apt.conf").write_text(
         f'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "{tmp_path}/sources";\n')

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.devices.catalogue import get_core, get_device
+from edgekit.devices.catalogue import get_device
 from edgekit.devices.profile import Cluster
 from edgekit.disk import cache_folder, disk_errors
 from edgekit.errors import ConversionError, EdgekitError, EnvironmentProblem
 from edgekit.formats.tflite.flatbuffer import builtin_names
 from edgekit.measure.emulated.build import SOURCES
 from edgekit.measure.emulated.debian import unpack_foreign
-from edgekit.measure.emulated.device_root import cpu_model, write_root
-from edgekit.measure.emulated.installation import SET_UP, emulator, set_up
+from edgekit.measure.emulated.guest_python import PACKAGES, PYTHON, python_command
+from edgekit.measure.emulated.installation import SET_UP, set_up
 from edgekit.measure.emulated.process import finish
 from edgekit.measure.emulated.wheels import fetch, fetched, keep
 from edgekit.measure.job import read_job, write_job
@@ -30,19 +30,13 @@ __all__ = ["OLDEST", "OldestRun", "check_oldest", "installed_oldest", "set_up_ol
 
 _VERSION = "2.14.0"
 OLDEST = f"tflite_runtime {_VERSION}"
-# The last Python that tflite_runtime has wheels for, and the last numpy before 2, which it cannot use.
-_PYTHON = "3.11"
+# The last numpy before 2, which it cannot use.
 _WHEELS = {"tflite-runtime": _VERSION, "numpy": "1.26.4"}
-# Of Python's packages and what they depend on, those that the two import.
-_PACKAGES = (f"python{_PYTHON}-minimal", f"libpython{_PYTHON}-minimal", f"libpython{_PYTHON}-stdlib", "zlib1g",
-             "libexpat1", "libffi8")
 _BOARD = "raspberry-pi-4b"
-_ADDRESSES = "4096M"  # a backstop: no model of a device needs more
 _BARE_SECONDS = 300
 # What may go wrong while setting up and is told better by who met it.
 _OWN_WAY_OUT = ("disk-full", "not-writable", "wheel-missing")
 _GUEST = "run_tflite_runtime.py"
-_LIBRARIES = ("usr/lib/aarch64-linux-gnu", "lib/aarch64-linux-gnu")
 
 # What the runtime says where it lacks an operator -> what that means.
 _LACKS = (
@@ -83,17 +77,17 @@ def set_up_oldest(say: Callable[[str], None]) -> None:
             return
     except EnvironmentProblem:
         pass  # damaged: fetched anew
-    say(f"fetching {OLDEST} and Python {_PYTHON} for aarch64")
+    say(f"fetching {OLDEST} and Python {PYTHON} for aarch64")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with disk_errors("the emulated device's oldest runtime", folder), \
             tempfile.TemporaryDirectory(dir=folder.parent, prefix=".oldest-") as temporary:
         made = Path(temporary) / "device"
         try:
-            unpack_foreign(_PACKAGES, "arm64", made)
+            unpack_foreign(PACKAGES, "arm64", made)
             for link in [p for p in made.rglob("*") if p.is_symlink() and p.readlink().is_absolute()]:
                 link.unlink()  # configuration, which would be this machine's
             for project, version in _WHEELS.items():
-                fetch(project, version, ["*"], made / project, _PYTHON, tree=True)
+                fetch(project, version, ["*"], made / project, PYTHON, tree=True)
             # Once by itself, to see that it loads; what Python compiles meanwhile is kept, which saves seconds a run.
             write_job(Path(temporary) / "job", [])
             _run(made, Path(temporary), None, _cluster(), _BARE_SECONDS, compiling=True)
@@ -102,7 +96,7 @@ def set_up_oldest(say: Callable[[str], None]) -> None:
                 raise
             cause = f"{error.message}: {error.cause}" if error.cause else error.message
             raise EnvironmentProblem("emulator-missing", f"{OLDEST} could not be set up", cause=cause,
-                                     next=f"it needs Python {_PYTHON} from Debian 12's packages; all else of the "
+                                     next=f"it needs Python {PYTHON} from Debian 12's packages; all else of the "
                                           "emulated device works without it") from error
         keep(made, folder)
 
@@ -154,26 +148,14 @@ def _refusal(words: str) -> tuple[str, str | None]:
 def _run(device: Path, folder: Path, artifact: Path | None, cluster: Cluster, seconds: float, *,
          compiling: bool = False) -> None:
     """Runs the guest in ``folder``, where its job lies. ``compiling`` lets Python keep its compiled modules."""
-    tools, plugin = emulator()
-    core = get_core(cluster.core)
-    write_root(folder / "root", core, cluster, 1, tools.guest_lib)
-    # links, so that no character of a path means something in the lists below
-    (folder / "python").symlink_to(device.resolve())
-    (folder / _GUEST).symlink_to(SOURCES / _GUEST)
-    (folder / "count.so").symlink_to(plugin)
     arguments = ["job=job"]
     if artifact is not None:
         (folder / "model.tflite").symlink_to(artifact.resolve())
         arguments.append("model=model.tflite")
-    env = {"PYTHONHOME": "python/usr", "PYTHONPATH": ":".join(f"python/{project}" for project in _WHEELS),
-           "LD_LIBRARY_PATH": ":".join(f"python/{library}" for library in _LIBRARIES), "OPENBLAS_NUM_THREADS": "1"}
     # The plugin is there for what it forbids: the guest opens no sockets.
-    command = [str(tools.programs["qemu-aarch64"]), "-cpu", cpu_model(core), "-L", str(folder / "root"),
-               "-R", _ADDRESSES, *(part for name, value in env.items() for part in ("-E", f"{name}={value}")),
-               "-plugin", "./count.so,out=counts.jsonl", f"python/usr/bin/python{_PYTHON}",
-               # no site, no user's packages, nothing from the script's own folder
-               "-SsP" if compiling else "-SsPB", _GUEST, *arguments]
-    finish(command, folder, artifact.name if artifact else OLDEST, seconds, tools.env("qemu-aarch64"))
+    command, env = python_command(folder, device, list(_WHEELS), cluster, SOURCES / _GUEST, arguments,
+                                  plugin=["out=counts.jsonl"], compiling=compiling)
+    finish(command, folder, artifact.name if artifact else OLDEST, seconds, env)
 
 
 def _cluster() -> Cluster:
