@@ -54,7 +54,7 @@ A53 = ("32:4+256:16", "32:4+512:16")  # AX630C, RDK X3 and H616, QRB2210 / BCM28
 A72 = ("32:2+1024:16",)  # BCM2711
 # RK3566 and T527 (A55), RK3588 (A55; A76), BCM2712 (A76), Orin Nano (A78AE): all have the instructions of cortex-a76
 A76 = ("32:4+512:16", "32:4+128:4+3072:12", "64:4+512:8+3072:12", "64:4+512:8+2048:16", "64:4+256:8+2048:16")
-X3 = ("64:4+1024:8+8192:16", "64:4+1024:8+12288:16")  # Snapdragon 8 Gen 2, Dimensity 9300
+X3 = ("64:4+1024:8+8192:16", "64:4+512:8+8192:16")  # Snapdragon 8 Gen 2 and Dimensity 9300; A720 of the latter
 OLD, MIDDLE, NEW = "1.0.20230517", "1.0.20240102", "1.0.20250916"
 RUNS = (Run("cortex-a72", OLD, A72), Run("cortex-a76", OLD, A76), Run("cortex-a53", OLD, A53),
         Run("cortex-a53", MIDDLE, A53), Run("cortex-a76", MIDDLE, A76), Run("cortex-x3", MIDDLE, X3),
