@@ -138,10 +138,8 @@ def test_it(emulated_device):
 
 
 def test_baselines_are_not_updated_by_several_processes(project: pytest.Pytester) -> None:
-    """The option is pytest-xdist's; here a stand-in gives it, which only says how many."""
     project.makepyfile(test_it=TEST)
-    project.makeconftest("def pytest_addoption(parser):\n    parser.addoption('-N', dest='numprocesses', type=int)\n")
-    result = run(project, UPDATE, "-N", "2")
+    result = run(project, UPDATE, "-n", "2")
     assert result.ret != 0
     assert "without -n" in result.stdout.str() + result.stderr.str()
     assert not (project.path / "edgekit-baselines.json").exists()

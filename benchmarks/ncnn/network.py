@@ -17,7 +17,10 @@ _SAME = (-233, -234)
 
 @dataclass(frozen=True)
 class Layer:
-    """One executed operator. ``weights``: how many. ``kernel`` and ``stride``: of convolutions and poolings, else 1."""
+    """One executed operator. ``weights``: how many. ``kernel`` and ``stride``: of convolutions and poolings, else 1.
+
+    ``groups`` is 1 for depthwise convolutions too, which run at once; ncnn runs other groups one after the other.
+    """
 
     kind: str
     inputs: tuple[Shape, ...]
@@ -26,6 +29,7 @@ class Layer:
     weights: int = 0
     kernel: int = 1
     stride: int = 1
+    groups: int = 1
 
 
 def read_network(file: Path, side: int, channels: int = 3) -> list[Layer]:
@@ -105,8 +109,10 @@ def _layer(kind: str, p: dict[str, str], inputs: tuple[Shape, ...], outputs: tup
         weights, kernel, stride = int(p["6"]), int(p["1"]), int(p.get("3", 1))
         place = math.prod(inputs[0][1:]) if kind.startswith("Deconv") else pixels
         pointwise = kernel == 1 and kind == "Convolution"
-        name = "pointwise" if pointwise else "convolution" if kind == "Convolution" else "depthwise"
-        return Layer(name, inputs, outputs, weights * place, weights, kernel, stride)
+        groups = int(p.get("7", 1)) if kind != "Convolution" else 1
+        depthwise = groups == inputs[0][0] == out[0]
+        name = "pointwise" if pointwise else "depthwise" if depthwise else "convolution"
+        return Layer(name, inputs, outputs, weights * place, weights, kernel, stride, 1 if depthwise else groups)
     if kind == "InnerProduct":
         weights = int(p["2"])
         rows = inputs[0][1] if len(inputs[0]) == 3 and inputs[0][0] == 1 else 1
