@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from edgekit.devices.profile import Device
     from edgekit.pipeline.request import ExportRequest
     from edgekit.recipe.load import LoadedRecipe
+    from edgekit.types.estimate import Estimate
     from edgekit.types.graph import OpGraph
     from edgekit.types.measurement import Measurement
     from edgekit.types.report import ExportReport
     from edgekit.types.verification import Verification
 
-__all__ = ["export", "inspect", "measure", "plan", "verify"]
+__all__ = ["estimate", "export", "inspect", "measure", "plan", "verify"]
 
 
 def _request(workload: str, recipe: str | Path, device: str | None, formats: Sequence[str], weights: Path | None,
@@ -149,6 +150,24 @@ def measure(artifact: Path, on: str, *, threads: int = 1, warmup: int = 3, repea
                          next="leave --oldest-runtime away for other formats")
     return measure_artifact(name, artifact, on, RunSettings(warmup, repeats, threads, operators, timeout_seconds),
                             oldest=oldest_runtime)
+
+
+def estimate(artifact: Path, devices: Sequence[str], *, threads: int = 1, timeout_seconds: float = 600.0) -> Estimate:
+    """Predicts an artifact's latency and memory on devices, and tells its size.
+
+    Its runtime executes one inference under emulation on each device's fastest core; the executed instructions and
+    cache misses are priced with what they cost on that core (``device_profiles/timing/``, docs/estimates.md).
+
+    Args:
+        devices: ids, or profiles' files.
+        threads: of the inference, on the device's fastest cluster; counted is one, whatever it is.
+        timeout_seconds: for each device.
+
+    Raises DeviceError for a device that is unknown, cannot run the format, or whose core's costs nobody knows, and what
+    :func:`measure` raises. Look at each device's ``fit``.
+    """
+    from edgekit.pipeline.estimate import estimate_artifact
+    return estimate_artifact(artifact_format(artifact), artifact, devices, threads, timeout_seconds)
 
 
 def artifact_format(artifact: Path) -> str:

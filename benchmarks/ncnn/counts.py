@@ -19,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import note
+from rows import DATA, WHEELS, layers_of, side_of
 
 from edgekit.devices.catalogue import get_core
 from edgekit.devices.profile import Cluster
@@ -31,13 +32,9 @@ from edgekit.measure.emulated.process import finish
 from edgekit.measure.emulated.wheels import fetch, fetched
 
 HERE = Path(__file__).resolve().parent
-DATA = HERE.parent / "data" / "ncnn"
 SECONDS = 3600
-# Width, height and channels that ncnn's benchmark gives each network (benchmark/benchncnn.cpp of Tencent/ncnn).
-SIDES = {"squeezenet": 227, "alexnet": 227, "blazeface": 128, "squeezenet_ssd": 300, "mobilenet_ssd": 300,
-         "mobilenet_yolo": 416, "mobilenetv2_yolov3": 352, "yolov4-tiny": 416, "nanodet_m": 320,
-         "yolo-fastest-1.1": 320, "yolo-fastestv2": 352, "vision_transformer": 384, "FastestDet": 352}
-USUAL_SIDE, CHANNELS = 224, 3
+CHANNELS = 3
+LARGE = 5e9  # multiply-accumulates; these networks come last, minutes each
 
 
 @dataclass(frozen=True)
@@ -55,9 +52,9 @@ A72 = ("32:2+1024:16",)  # BCM2711
 # RK3566 and T527 (A55), RK3588 (A55; A76), BCM2712 (A76), Orin Nano (A78AE): all have the instructions of cortex-a76
 A76 = ("32:4+512:16", "32:4+128:4+3072:12", "64:4+512:8+3072:12", "64:4+512:8+2048:16", "64:4+256:8+2048:16")
 X3 = ("64:4+1024:8+8192:16", "64:4+512:8+8192:16")  # Snapdragon 8 Gen 2 and Dimensity 9300; A720 of the latter
-OLD, MIDDLE, NEW = "1.0.20230517", "1.0.20240102", "1.0.20250916"
+OLD, MIDDLE, NEW = WHEELS
 RUNS = (Run("cortex-a72", OLD, A72), Run("cortex-a76", OLD, A76), Run("cortex-a53", OLD, A53),
-        Run("cortex-a53", MIDDLE, A53), Run("cortex-a76", MIDDLE, A76), Run("cortex-x3", MIDDLE, X3),
+        Run("cortex-x3", MIDDLE, X3), Run("cortex-a76", MIDDLE, A76), Run("cortex-a53", MIDDLE, A53),
         Run("cortex-a53", NEW, A53))
 KEY = ("network", "core", "wheel", "cache")
 
@@ -73,7 +70,7 @@ def fetched_wheel(version: str) -> Path:
 def count(run: Run, network: Path) -> list[dict[str, Any]]:
     """The network's rows, one a cache hierarchy; none where this wheel's ncnn cannot run it."""
     core = get_core(run.core)
-    side = SIDES.get(network.stem.removesuffix("_int8"), USUAL_SIDE)
+    side = str(side_of(network.stem))
     cluster = Cluster(core=core.id, count=1, max_ghz=1, l2_kb=512)
     with tempfile.TemporaryDirectory(prefix="ncnn-counts-") as temporary:
         folder = Path(temporary)
@@ -86,7 +83,7 @@ def count(run: Run, network: Path) -> list[dict[str, Any]]:
         (folder / "job").mkdir()
         (folder / "job" / "result.json").touch()  # what process.finish takes for an end as it should be
         command, env = python_command(folder, device, ["ncnn"], cluster, HERE / "guest.py",
-                                      ["net.param", str(side), str(side), str(CHANNELS)],
+                                      ["net.param", side, side, str(CHANNELS)],
                                       plugin=["out=counts.jsonl", "pages=0", *(f"cache={c}" for c in run.caches)])
         try:
             finish(command, folder, network.stem, SECONDS, env)
@@ -100,7 +97,8 @@ def count(run: Run, network: Path) -> list[dict[str, Any]]:
         row = {"network": network.stem, "core": run.core, "wheel": run.wheel, "cache": cache,
                "instructions": one["instructions"], "load_bytes": one["load_bytes"], "store_bytes": one["store_bytes"],
                "accesses": levels[0]["accesses"]}
-        row |= {f"l{k}_misses": level["misses"] for k, level in enumerate(levels, 1)}
+        for k, level in enumerate(levels, 1):
+            row |= {f"l{k}_misses": level["misses"], f"l{k}_streamed": level["streamed"]}
         rows.append(row | {f"n_{name}": number for name, number in one["by_class"].items()})
     return rows
 
@@ -129,6 +127,7 @@ def main() -> None:
     networks = sorted((DATA / "params").glob("*.param"))
     wanted = [(run, network) for run in RUNS for network in networks
               if (network.stem, run.core, run.wheel) not in done and (options.only or "") in network.stem]
+    wanted.sort(key=lambda pair: sum(layer.macs for layer in layers_of(pair[1].stem)) > LARGE)
     for wheel in {run.wheel for run, _ in wanted}:
         fetched_wheel(wheel)
     with ThreadPoolExecutor(options.processes) as pool:

@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("edgekit.cli.export:export", "Make verified artifacts from a trained model by a recipe."),
     "inspect": ("edgekit.cli.inspect:inspect", "Show what an artifact really executes."),
     "verify": ("edgekit.cli.verify:verify", "Compare an artifact with the float model."),
+    "estimate": ("edgekit.cli.estimate:estimate", "Predict an artifact's latency and memory on devices; its size."),
     "measure": ("edgekit.cli.measure:measure", "Run an artifact here, on an emulated Arm device, a board or a phone."),
     "recipes": ("edgekit.cli.recipes:recipes", "List, show and validate recipes; print schema and schemes."),
     "devices": ("edgekit.cli.devices:devices", "List, show and validate device profiles."),

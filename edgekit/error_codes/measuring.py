@@ -57,6 +57,13 @@ MEASURING: dict[str, tuple[str, str]] = {
     "ssh-missing": (
         "the OpenSSH client is not installed",
         "The target ssh runs the real `ssh` client with its own configuration: install openssh-client."),
+    "outputs-differ": (
+        "an emulated device computes something else",
+        "An estimate is made only of an artifact whose outputs on the emulated device are this machine's, within the "
+        "tolerance of golden vectors. `edgekit measure --on emulated:DEVICE` shows how far apart they are."),
+    "processor-format": (
+        "a device cannot run the artifact's format",
+        "The profile's `processors` list the formats whose runtime the device has. Export for one of them."),
     "target-address": (
         "a target's address is missing or wrong",
         "Targets are written host, emulated:DEVICE with a device's id or the file of a profile, ssh:HOST as you would "
@@ -89,6 +96,10 @@ MEASURING: dict[str, tuple[str, str]] = {
         "there is no connection to a target",
         "Make the plain client work first, without questions: `ssh -o BatchMode=yes HOST true`, or `adb devices` with "
         "the device listed as 'device'. An unknown host key is accepted by connecting once by hand."),
+    "timing-unknown": (
+        "nobody knows what instructions cost on a core",
+        "Latency is predicted from executed instructions and cache misses, priced by their costs on the device's core: "
+        "device_profiles/timing/ has one file a core, fitted to measured networks or taken from a relative."),
     "wheel-missing": (
         "a runtime's aarch64 wheel could not be fetched",
         "pip found no wheel, or no package index. Check `pip config list` and the network. Versions are those that "

@@ -57,11 +57,13 @@ def _oldest(old: OldestRuntime) -> Text:
 def _print_counts(counts: Counts, console: Console) -> None:
     classes = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in
                         sorted(counts.by_class.items(), key=lambda item: -item[1]))
-    third = "" if counts.l3_misses is None else f", L3 {counts.l3_misses:,}"
+    lines = [n for n in (counts.l1_misses, counts.l2_misses, counts.l3_misses) if n is not None]
+    levels = ", ".join(f"L{k} {n:,} ({streamed:,} in order)"
+                       for k, (n, streamed) in enumerate(zip(lines, counts.streamed, strict=True), 1))
     console.print(Text(f"  instructions: {counts.instructions:,} in one warm inference [{counts.kind}]"))
     console.print(Text(f"    {classes}"))
     console.print(Text(f"  bytes: {counts.load_bytes:,} loaded, {counts.store_bytes:,} stored [{counts.kind}]"))
-    console.print(Text(f"  cache misses: L1 {counts.l1_misses:,}, L2 {counts.l2_misses:,}{third} [{counts.kind}]"))
+    console.print(Text(f"  cache misses: {levels} [{counts.kind}]"))
 
 
 def _fit(fit: Fit, device: str) -> Text:

@@ -24,7 +24,10 @@ class Latency(Data):
 
 
 class Counts(Data):
-    """What one warm inference executes under emulation."""
+    """What one warm inference executes under emulation.
+
+    ``streamed``: of each cache level's misses, those that continue a stream of misses, which a core fetches ahead.
+    """
 
     kind: Literal["emulated"]
     instructions: int
@@ -34,6 +37,7 @@ class Counts(Data):
     l1_misses: int
     l2_misses: int
     peak_memory_bytes: int
+    streamed: tuple[int, ...]
     l3_misses: int | None = None
 
 

@@ -92,6 +92,8 @@ int main(void) {{
     assert first[1] >= 1024 > second[1]  # 64 KiB: misses the first level, hits the second
     assert second[2] >= 4096  # 256 KiB: misses both
     beside = [line["caches"][1][0]["misses"] for line in lines[1:-1:2]]
+    streamed = lines[-2]["caches"][1][0]["streamed"]
+    assert 4096 * 0.98 < streamed <= 4096  # the last loop goes through memory in order
     assert beside[1] < 20
     assert beside[2] >= 4096
 

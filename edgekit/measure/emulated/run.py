@@ -72,6 +72,7 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
         kind="emulated", instructions=one["instructions"], by_class=one["by_class"], load_bytes=one["load_bytes"],
         store_bytes=one["store_bytes"], l1_misses=levels[0]["misses"], l2_misses=levels[1]["misses"],
         l3_misses=levels[2]["misses"] if len(levels) > 2 else None,
+        streamed=tuple(level["streamed"] for level in levels),
         peak_memory_bytes=max(total["peak_pages"] - bare, 0) * _PAGE)
     facts = {"emulator": f"qemu-aarch64 {installation.qemu_version}, -cpu {cpu_model(core)}",
              "c_library": _c_library(installation.guest_lib / "libc.so.6")}

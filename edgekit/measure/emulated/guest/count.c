@@ -98,19 +98,32 @@ static void block_ran(unsigned cpu, void *data)
 
 /* ---- caches: set associative, least recently used, every level asked after a miss of the one before ---- */
 
-enum { LINE_SHIFT = 6, MAX_LEVELS = 3, MAX_CACHES = 8 };
+enum { LINE_SHIFT = 6, MAX_LEVELS = 3, MAX_CACHES = 8, STREAMS = 16, AHEAD = 2 };
 typedef struct {
     uint64_t *tags, sets, ways, mask; /* mask: of the set's number, where there are 2^n sets; a division costs more */
-    uint64_t accesses, misses, accesses_at_mark, misses_at_mark;
+    uint64_t streams[STREAMS], next_stream; /* the last line that each of the latest streams missed */
+    struct { uint64_t accesses, misses, streamed; } now, at_mark;
 } cache;
 static struct { cache levels[MAX_LEVELS]; int n; } caches[MAX_CACHES];
 static int n_caches;
+
+/* Whether a miss goes on where one of the latest misses was: a prefetcher would have fetched the line ahead. */
+static bool streams(cache *c, uint64_t line)
+{
+    for (int k = 0; k < STREAMS; k++)
+        if (line - c->streams[k] - 1 < AHEAD) {
+            c->streams[k] = line;
+            return true;
+        }
+    c->streams[c->next_stream++ % STREAMS] = line;
+    return false;
+}
 
 /* A set's lines stand in the order of their use, the most recent first: a hit there costs one comparison. */
 static bool hit(cache *c, uint64_t line)
 {
     uint64_t set = c->mask ? line & c->mask : line % c->sets, *tag = c->tags + set * c->ways, moved = tag[0];
-    c->accesses++;
+    c->now.accesses++;
     if (moved == line)
         return true;
     tag[0] = line;
@@ -121,7 +134,8 @@ static bool hit(cache *c, uint64_t line)
             return true;
         moved = next;
     }
-    c->misses++;
+    c->now.misses++;
+    c->now.streamed += streams(c, line);
     return false;
 }
 
@@ -267,7 +281,7 @@ static void begin(void)
     load_bytes_at_mark = load_bytes, store_bytes_at_mark = store_bytes;
     for (int c = 0; c < n_caches; c++)
         for (cache *l = caches[c].levels; l < caches[c].levels + caches[c].n; l++)
-            l->accesses_at_mark = l->accesses, l->misses_at_mark = l->misses;
+            l->at_mark = l->now;
 }
 
 static void write_counts(const char *what)
@@ -292,9 +306,10 @@ static void write_counts(const char *what)
     for (int c = 0; c < n_caches; c++) {
         fprintf(out, "%s[", c ? "," : "");
         for (const cache *l = caches[c].levels; l < caches[c].levels + caches[c].n; l++)
-            fprintf(out, "%s{\"accesses\":%llu,\"misses\":%llu}", l == caches[c].levels ? "" : ",",
-                    (unsigned long long)(l->accesses - l->accesses_at_mark),
-                    (unsigned long long)(l->misses - l->misses_at_mark));
+            fprintf(out, "%s{\"accesses\":%llu,\"misses\":%llu,\"streamed\":%llu}", l == caches[c].levels ? "" : ",",
+                    (unsigned long long)(l->now.accesses - l->at_mark.accesses),
+                    (unsigned long long)(l->now.misses - l->at_mark.misses),
+                    (unsigned long long)(l->now.streamed - l->at_mark.streamed));
         fputc(']', out);
     }
     fprintf(out, "]}\n");
@@ -353,7 +368,7 @@ static void ended(plugin_id id, void *data)
     load_bytes_at_mark = store_bytes_at_mark = 0;
     for (int c = 0; c < n_caches; c++)
         for (int k = 0; k < caches[c].n; k++)
-            caches[c].levels[k].accesses_at_mark = caches[c].levels[k].misses_at_mark = 0;
+            memset(&caches[c].levels[k].at_mark, 0, sizeof caches[c].levels[k].at_mark);
     write_counts("total");
     fclose(out);
 }

@@ -1,0 +1,1 @@
+"""Predicted latency, memory and size, before anyone owns the device."""

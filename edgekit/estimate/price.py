@@ -1,0 +1,80 @@
+"""Counted instructions and cache misses turned into time by a core's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgekit.estimate.timing import GROUPS, CoreTiming
+
+__all__ = ["Misses", "Price", "Work", "price"]
+
+
+@dataclass(frozen=True)
+class Misses:
+    """Lines that a cache level had to fetch, and how many of them continued a stream of misses."""
+
+    lines: float
+    streamed: float
+
+    def cost(self, share: float) -> float:
+        """Lines, where a streamed one counts as ``share``: it is fetched ahead, while the core goes on."""
+        return self.lines - self.streamed * (1 - share)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One warm inference on one thread.
+
+    Attributes:
+        groups: executed instructions by group of ``timing.GROUPS``.
+        levels: misses of each cache level, the first level first.
+        regions: operators, each of which starts and ends the threads.
+    """
+
+    groups: Mapping[str, float]
+    levels: tuple[Misses, ...]
+    regions: float
+
+    @classmethod
+    def of_classes(cls, by_class: Mapping[str, float], levels: Sequence[Misses], regions: float) -> Work:
+        """From counts by instruction class. Raises KeyError for a class that has no group."""
+        groups: dict[str, float] = {}
+        for name, number in by_class.items():
+            groups[GROUPS[name]] = groups.get(GROUPS[name], 0.0) + number
+        return cls(groups, tuple(levels), regions)
+
+
+@dataclass(frozen=True)
+class Price:
+    """Milliseconds of one inference, by what they are spent on."""
+
+    compute_ms: float
+    memory_ms: float
+    overhead_ms: float
+
+    @property
+    def ms(self) -> float:
+        return self.compute_ms + self.memory_ms + self.overhead_ms
+
+
+def price(work: Work, timing: CoreTiming, ghz: float, threads: int = 1, line_ns: float | None = None) -> Price:
+    """Time of ``work`` on ``threads`` cores at ``ghz``.
+
+    The core's own cycles are those of its instructions and of lines that a further cache gives it. A line from memory,
+    which no cache has, costs ``line_ns``. Lines that continue a stream cost a share of it. Several threads divide a
+    share of both, and pay for each operator.
+    """
+    cycles = sum(getattr(timing.cycles, group) * number for group, number in work.groups.items())
+    *near, last = work.levels
+    for misses, cost in zip(near, (timing.cycles.l1_miss, timing.cycles.l2_miss), strict=False):
+        cycles += cost * misses.cost(timing.cycles.streamed)
+    waiting_ns = last.cost(timing.streamed) * (timing.line_ns if line_ns is None else line_ns)
+    of = timing.threads
+    compute = cycles * _divided(of.parallel_share, threads)
+    regions = work.regions * of.region_cycles if threads > 1 else 0.0
+    return Price(compute / ghz * 1e-6, waiting_ns * _divided(of.memory_share, threads) * 1e-6, regions / ghz * 1e-6)
+
+
+def _divided(share: float, threads: int) -> float:
+    return 1 - share + share / threads

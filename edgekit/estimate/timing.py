@@ -1,0 +1,67 @@
+"""What a core's instructions and cache misses cost: fitted to measured networks, stored in device_profiles/timing/."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+__all__ = ["GROUPS", "CoreTiming", "Cycles", "Group", "Machine", "Threading"]
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Group = Literal["multiply_add", "integer_multiply", "vector", "vector_memory", "memory", "integer"]
+
+# The emulated device's instruction classes by what they occupy in a core.
+GROUPS: dict[str, Group] = {
+    "fp32_multiply_add": "multiply_add", "fp64_multiply_add": "multiply_add", "fp16_multiply_add": "multiply_add",
+    "bf16": "multiply_add", "integer_multiply": "integer_multiply", "int8_dot": "integer_multiply",
+    "i8mm": "integer_multiply", "vector": "vector", "scalar_float": "vector", "crypto": "vector",
+    "vector_load": "vector_memory", "vector_store": "vector_memory", "load": "memory", "store": "memory",
+    "atomic_or_prefetch": "memory", "integer": "integer", "branch": "integer", "system": "integer"}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Cycles(_Part):
+    """Cycles of the core for each instruction of a group, and for each line that a cache level has to fetch."""
+
+    multiply_add: float = Field(gt=0)
+    integer_multiply: float = Field(gt=0)
+    vector: float = Field(gt=0)
+    vector_memory: float = Field(gt=0)
+    memory: float = Field(gt=0)
+    integer: float = Field(gt=0)
+    l1_miss: float = Field(ge=0)
+    l2_miss: float = Field(ge=0, description="where a third level answers")
+    streamed: float = Field(ge=0, le=1, description="of l1_miss and l2_miss, what a line costs that continues a stream")
+
+
+class Threading(_Part):
+    """How several threads share the work."""
+
+    parallel_share: float = Field(gt=0, le=1, description="of the core's own cycles, what several threads divide")
+    memory_share: float = Field(ge=0, le=1, description="of the waiting for memory, what several threads divide")
+    region_cycles: float = Field(ge=0, description="cycles to start and end each operator on several threads")
+
+
+class Machine(_Part):
+    """What a measured machine adds to its core."""
+
+    line_ns: float = Field(gt=0, description="nanoseconds for a line from memory")
+    scale: float = Field(gt=0, description="measured / predicted time: its real clock, its system")
+
+
+class CoreTiming(_Part):
+    """A core's costs; of which machines, networks and wheels they were fitted stands in ``provenance``."""
+
+    core: Text
+    cycles: Cycles
+    line_ns: float = Field(gt=0, description="nanoseconds for a line from memory, of a machine that nobody measured")
+    streamed: float = Field(ge=0, le=1, description="of that, what a line costs that continues a stream")
+    threads: Threading
+    machines: dict[Text, Machine] = Field(default={}, description="those that it was fitted on")
+    spread: float = Field(gt=0, description="half of the 90 % interval of ln(predicted / measured), machine left out")
+    relative: Text | None = Field(default=None, description="the core whose parameters these are; None: its own")
+    provenance: dict[Text, Text]

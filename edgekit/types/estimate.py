@@ -1,0 +1,56 @@
+"""What ``edgekit estimate`` finds: an artifact's size, and its time and memory on devices nobody has at hand."""
+
+from __future__ import annotations
+
+from edgekit.types.base import Data
+from edgekit.types.latency import Counts, Latency, Memory
+from edgekit.types.measurement import Fit
+
+__all__ = ["DeviceEstimate", "Estimate", "LatencyParts", "Size"]
+
+
+class Size(Data):
+    """Bytes of the artifact's file: installed as it is, and downloaded, compressed by ``compressor``.
+
+    ``by_dtype`` and ``by_layer`` are the installed bytes of constants, by stored dtype and by module path, or
+    ``(operator)`` where no module is known; ``structure_bytes`` is the rest of the file.
+    """
+
+    installed_bytes: int
+    download_bytes: int
+    compressor: str
+    by_dtype: dict[str, int]
+    by_layer: dict[str, int]
+    structure_bytes: int
+
+
+class LatencyParts(Data):
+    """Milliseconds of a predicted latency by what they are spent on; ``bound_by`` is the largest."""
+
+    compute_ms: float
+    memory_ms: float
+    overhead_ms: float
+    bound_by: str
+
+
+class DeviceEstimate(Data):
+    """One device. ``facts`` says what the figures rest on: counts, the core's parameters and where they are from."""
+
+    device: str
+    core: str
+    latency: Latency
+    parts: LatencyParts
+    counts: Counts | None
+    memory: Memory
+    fit: Fit
+    facts: dict[str, str]
+
+
+class Estimate(Data):
+    """Document ``edgekit/estimate/1``."""
+
+    artifact: str
+    sha256: str
+    format: str
+    size: Size
+    devices: tuple[DeviceEstimate, ...]

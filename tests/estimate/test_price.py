@@ -1,0 +1,61 @@
+"""Counts priced by a core's parameters."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from edgekit.estimate.price import Misses, Work, price
+from edgekit.estimate.timing import GROUPS, CoreTiming, Cycles, Threading
+from edgekit.measure.emulated.build import SOURCES
+
+CYCLES = Cycles(multiply_add=2, integer_multiply=3, vector=1, vector_memory=4, memory=1, integer=0.5, l1_miss=5,
+                l2_miss=20, streamed=0.5)
+TIMING = CoreTiming(core="some-core", cycles=CYCLES, line_ns=10, streamed=0.25, spread=0.2, provenance={},
+                    threads=Threading(parallel_share=0.9, memory_share=0.5, region_cycles=1000))
+NONE = Misses(0, 0)
+
+
+def work(*levels: Misses) -> Work:
+    return Work.of_classes({"fp32_multiply_add": 1e6, "fp16_multiply_add": 1e6, "branch": 2e6, "load": 1e6},
+                           levels or (NONE, NONE), 10)
+
+
+def test_instructions_cost_their_cycles() -> None:
+    found = price(work(), TIMING, ghz=2)
+    assert found.compute_ms == pytest.approx((2e6 * 2 + 2e6 * 0.5 + 1e6) / 2e6)
+    assert (found.memory_ms, found.overhead_ms) == (0, 0)
+
+
+def test_the_last_level_waits_for_memory() -> None:
+    base = price(work(), TIMING, ghz=1).compute_ms
+    two = price(work(Misses(1e5, 0), Misses(1e4, 0)), TIMING, ghz=1)
+    assert two.compute_ms == pytest.approx(base + 0.5)
+    assert two.memory_ms == pytest.approx(1e4 * 10e-6)
+    three = price(work(Misses(1e5, 0), Misses(1e4, 0), Misses(1e3, 0)), TIMING, ghz=1)
+    assert three.compute_ms == pytest.approx(base + 0.5 + 0.2)
+    assert three.memory_ms == pytest.approx(1e3 * 10e-6)
+
+
+def test_lines_of_a_stream_cost_less() -> None:
+    base = price(work(), TIMING, ghz=1).compute_ms
+    found = price(work(Misses(1e5, 6e4), Misses(1e4, 4e3)), TIMING, ghz=1)
+    assert found.compute_ms == pytest.approx(base + (4e4 + 6e4 * 0.5) * 5e-6)
+    assert found.memory_ms == pytest.approx((6e3 + 4e3 * 0.25) * 10e-6)
+
+
+def test_threads_divide_a_share_and_pay_for_operators() -> None:
+    one, four = (price(work(NONE, Misses(1e4, 0)), TIMING, 1, threads, line_ns=20) for threads in (1, 4))
+    assert four.compute_ms == pytest.approx(one.compute_ms * (0.1 + 0.9 / 4))
+    assert four.memory_ms == pytest.approx(one.memory_ms * (0.5 + 0.5 / 4))
+    assert one.memory_ms == pytest.approx(1e4 * 20e-6)
+    assert (one.overhead_ms, four.overhead_ms) == (0, pytest.approx(0.01))
+
+
+def test_every_class_that_is_counted_has_a_group() -> None:
+    """But for those that stay off."""
+    text = (SOURCES / "classify.h").read_text()
+    listed = re.search(r"#define CLASSES\(X\)((?:.*\\\n)*.*)\n", text)
+    assert listed is not None
+    assert set(re.findall(r"X\((\w+)\)", listed[1])) - {"sve", "sme"} == set(GROUPS)
