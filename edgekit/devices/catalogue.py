@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekit.devices.core import Core
-from edgekit.devices.profile import Device
+from edgekit.devices.profile import Cluster, Device
 from edgekit.errors import DeviceError, RecipeError
 from edgekit.yamlfile.nearest import choices_hint
 from edgekit.yamlfile.shipped import shipped_folder
-from edgekit.yamlfile.source import read_yaml
+from edgekit.yamlfile.source import YamlSource, read_yaml
 from edgekit.yamlfile.validate import raise_problems, validated
 
 __all__ = ["find_device", "get_core", "get_device", "json_schema", "known_devices", "list_cores", "list_devices",
@@ -74,7 +74,27 @@ def find_device(ref: str) -> Path:
 
 def load_device(path: Path) -> Device:
     """The profile in a file. Raises RecipeError with every mistake of the file in ``problems``."""
-    return _load(Device, path)
+    return _load(Device, path, _cluster_problems)
+
+
+def _cluster_problems(device: Device, source: YamlSource) -> Iterator[RecipeError]:
+    """Clusters of cores that nobody described, or that are not in the order of their speed."""
+    shipped = list_cores()
+    for i, cluster in enumerate(device.clusters):
+        at = ("clusters", i, "core")
+        if cluster.core not in shipped:
+            yield RecipeError("name-unknown", f"{'.'.join(map(str, at))}: there is no '{cluster.core}'",
+                              where=source.where(at), next=choices_hint(cluster.core, shipped))
+        elif i and device.clusters[i - 1].core in shipped and _speed(cluster) > _speed(device.clusters[i - 1]):
+            yield RecipeError("value-wrong", f"clusters.{i}: {cluster.core} at {cluster.max_ghz:g} GHz is faster than "
+                              "the cluster before it", where=source.where(("clusters", i)),
+                              next="list the fastest cluster first: it is the one that models are measured on")
+
+
+def _speed(cluster: Cluster) -> tuple[bool, float]:
+    """What clusters are ordered by: out of order before in order, then the multiply-accumulates a nanosecond."""
+    core = get_core(cluster.core)
+    return core.out_of_order, core.macs_per_cycle.fp32 * cluster.max_ghz
 
 
 def list_cores() -> dict[str, Path]:
@@ -82,6 +102,7 @@ def list_cores() -> dict[str, Path]:
     return {path.stem: path for path in sorted((shipped_folder("device_profiles") / "cores").glob("*.yaml"))}
 
 
+@cache
 def get_core(id: str) -> Core:  # noqa: A002 - the profile's own key
     """The core with that id. Raises DeviceError where there is no model of it."""
     shipped = list_cores()
@@ -97,9 +118,12 @@ def load_core(path: Path) -> Core:
     return _load(Core, path)
 
 
-def _load(kind: type[_P], path: Path) -> _P:
+def _load(kind: type[_P], path: Path,
+          more_problems: Callable[[_P, YamlSource], Iterable[RecipeError]] = lambda _, __: ()) -> _P:
     source = read_yaml(path)
     profile = validated(kind, source)
+    if profile is not None:
+        source.problems += more_problems(profile, source)
     if profile is not None and profile.id != path.stem:
         source.problems.append(RecipeError("value-wrong", f"id: the file is called '{path.stem}', not '{profile.id}'",
                                            where=source.where(("id",)), next="give file and profile one name"))

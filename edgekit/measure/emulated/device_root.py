@@ -18,7 +18,7 @@ _CPU = "sys/devices/system/cpu"
 
 def cpu_model(core: Core) -> str:
     """The emulator's ``-cpu``. SVE and SME stay off: QEMU 7.2 computes SME's int8 products wrongly."""
-    return "max,sve=off,sme=off" if core.emulator == "max" else core.emulator
+    return {"max": "max,sve=off,sme=off", "a64fx": "a64fx,sve=off"}.get(core.emulator, core.emulator)
 
 
 def write_root(root: Path, core: Core, cluster: Cluster, cpus: int, guest_lib: Path) -> None:
