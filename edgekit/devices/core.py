@@ -12,7 +12,8 @@ __all__ = ["Core", "figures_have_sources"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Macs = Annotated[float, Field(gt=0, le=1024)]
-_FIGURES = ("part", "features", "issue_width", "out_of_order", "simd", "macs_per_cycle", "l1d", "l2", "latency")
+_FIGURES = ("part", "variant", "features", "issue_width", "out_of_order", "simd", "macs_per_cycle", "l1d", "l2",
+            "latency")
 
 # Which of the instructions that kernels are chosen by each CPU model of the emulator has (a64fx and max without SVE).
 _EMULATED: dict[str, set[str]] = {
@@ -85,6 +86,8 @@ class Core(_Part):
     name: Text = Field(description="as the designer calls it")
     implementer: int = Field(ge=0, le=0xFF, description="MIDR_EL1.Implementer")
     part: int = Field(ge=0, le=0xFFF, description="MIDR_EL1.PartNum: what runtimes choose their kernels by")
+    variant: int = Field(ge=0, le=0xF, description="MIDR_EL1.Variant, the n of revision rnpm: runtimes take a "
+                                                   "Cortex-A55 r0 for one without dot products")
     features: tuple[Name, ...] = Field(min_length=1, description="as Linux prints them in /proc/cpuinfo")
     emulator: Literal["cortex-a35", "cortex-a53", "cortex-a57", "cortex-a72", "a64fx", "cortex-a76", "neoverse-n1",
                       "max"] = Field(description="CPU model of qemu-aarch64 whose instructions it has; of 'a64fx' and "

@@ -31,7 +31,7 @@ def write_root(root: Path, core: Core, cluster: Cluster, cpus: int, guest_lib: P
     for cpu in range(cpus):
         one = f"{_CPU}/cpu{cpu}"
         khz = round(cluster.max_ghz * 1e6)
-        midr = core.implementer << 24 | 0xF << 16 | core.part << 4
+        midr = core.implementer << 24 | core.variant << 20 | 0xF << 16 | core.part << 4
         files |= {f"{one}/cpufreq/cpuinfo_max_freq": f"{khz}\n", f"{one}/cpufreq/cpuinfo_min_freq": f"{khz}\n",
                   f"{one}/topology/core_id": f"{cpu}\n", f"{one}/topology/physical_package_id": "0\n",
                   f"{one}/topology/cluster_id": "0\n",
@@ -50,7 +50,7 @@ def write_root(root: Path, core: Core, cluster: Cluster, cpus: int, guest_lib: P
 def _cpuinfo(core: Core, cpus: int) -> str:
     return "".join(
         f"processor\t: {cpu}\nBogoMIPS\t: 38.40\nFeatures\t: {' '.join(core.features)}\n"
-        f"CPU implementer\t: 0x{core.implementer:x}\nCPU architecture: 8\nCPU variant\t: 0x0\n"
+        f"CPU implementer\t: 0x{core.implementer:x}\nCPU architecture: 8\nCPU variant\t: 0x{core.variant:x}\n"
         f"CPU part\t: 0x{core.part:x}\nCPU revision\t: 0\n\n" for cpu in range(cpus))
 
 
