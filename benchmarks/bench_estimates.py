@@ -20,7 +20,7 @@ import numpy as np
 from bench import arguments, claim, note, publish
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "ncnn"))
-from fit import PRIORS, fit_core, predicted_ms
+from fit import PRIORS, errors_of, fit_core
 from rows import Row, load_rows
 
 Found = list[tuple[Row, float]]  # a row and ln(predicted / measured)
@@ -33,7 +33,8 @@ def without_networks(rows: Sequence[Row]) -> Found:
         own = [row for row in rows if row.core == core]
         for network in sorted({row.network for row in own}):
             timing = fit_core(core, [row for row in own if row.network != network])
-            found += [(row, math.log(predicted_ms(timing, row) / row.ms)) for row in own if row.network == network]
+            left = [row for row in own if row.network == network]
+            found += zip(left, errors_of(timing, left), strict=True)
         if own:
             note(f"{core}: {len(own)} rows, networks left out")
     return found
@@ -47,7 +48,8 @@ def without_machines(rows: Sequence[Row]) -> Found:
         machines = sorted({row.machine for row in own})
         for machine in machines if len(machines) > 1 else ():
             timing = fit_core(core, [row for row in own if row.machine != machine])
-            found += [(row, math.log(predicted_ms(timing, row) / row.ms)) for row in own if row.machine == machine]
+            left = [row for row in own if row.machine == machine]
+            found += zip(left, errors_of(timing, left), strict=True)
     return found
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from rows import WHEELS, Row, load_rows
 from ruamel.yaml import YAML
 from scipy.optimize import least_squares
 
-from edgekit.estimate.price import price
-from edgekit.estimate.timing import CoreTiming, Cycles, Machine, Threading
+from edgekit.devices.catalogue import get_core
+from edgekit.estimate.price import Misses, Work, price
+from edgekit.estimate.timing import GROUPS, CoreTiming, Cycles, Machine, Threading
 
 TIMING = Path(__file__).resolve().parents[2] / "device_profiles" / "timing"
 FIELDS = ("multiply_add", "integer_multiply", "vector", "vector_memory", "memory", "integer", "l1_miss", "l2_miss")
@@ -35,22 +37,61 @@ PRIORS = {
     "cortex-a720": (0.5, 0.5, 0.6, 0.5, 0.4, 0.25, 3.0, 12.0),
     "cortex-x3": (0.35, 0.35, 0.4, 0.35, 0.25, 0.2, 2.0, 10.0),
     "cortex-x4": (0.3, 0.3, 0.35, 0.3, 0.25, 0.2, 2.0, 10.0)}
-LINE_NS, REGION_CYCLES = 10.0, 20e3
-PULL = 0.03  # residuals of the priors against those of the rows
+LINE_NS, REGION_CYCLES, BUS_SHARE = 10.0, 20e3, 0.5
+PULL = 0.001  # of the rows' number: the weight of the priors against the rows
 SOFT = 0.15  # relative errors beyond this count less
 INSIDE = 0.9
 ONE_MACHINE = 1.5  # how much wider an interval is where one machine was measured
 UNKNOWN_CORE = 0.15  # added to ln(predicted / measured) where none was
 VECTOR = ("multiply_add", "integer_multiply", "vector", "vector_memory")
-# A core that nobody measured -> its relative, and what its published datapaths do to cycles of vectors and of the rest.
+# A core that nobody measured -> its relative, whose costs it takes by what device_profiles/cores says of both.
 RELATIVES = {
-    "cortex-a78": ("cortex-a78ae", 1.0, 1.0, "the Cortex-A78AE is a Cortex-A78 with lockstep"),
-    "cortex-a710": ("cortex-a78ae", 1.0, 1.0, "two 128-bit vector pipes and five instructions a cycle, as the A78's"),
-    "cortex-a715": ("cortex-a720", 1.0, 1.0, "the Cortex-A720 is its successor with the same pipes"),
-    "cortex-x1": ("cortex-x3", 1.0, 1.2, "four 128-bit vector pipes as the X3's; five decoded a cycle, the X3 six"),
-    "cortex-a510": ("cortex-a55", 0.5, 0.8, "128-bit vector pipes, the A55's have 64 bits; three a cycle, not two"),
-    "cortex-a520": ("cortex-a55", 0.5, 0.8, "as the Cortex-A510"),
+    "cortex-a35": ("cortex-a53", "in order as the Cortex-A53, with half its vector datapath"),
+    "cortex-a78": ("cortex-a78ae", "the Cortex-A78AE is a Cortex-A78 with lockstep"),
+    "cortex-a710": ("cortex-a78ae", "the A78's vector pipes"),
+    "cortex-a715": ("cortex-a720", "the Cortex-A720 is its successor with the same pipes"),
+    "cortex-x1": ("cortex-x3", "two generations before the Cortex-X3, with the same vector pipes"),
+    "cortex-a510": ("cortex-a55", "in order as the Cortex-A55, three instructions a cycle"),
+    "cortex-a520": ("cortex-a55", "as the Cortex-A510"),
+    "kryo": ("cortex-a72", "Qualcomm's own, out of order with the Cortex-A72's vector rates"),
+    "kryo-280-gold": ("cortex-a72", "a Cortex-A73: out of order with the Cortex-A72's vector rates"),
+    "kryo-360-gold": ("cortex-a72", "a Cortex-A75: the Cortex-A72's vector pipes, with float16"),
+    "kryo-385-gold": ("cortex-a72", "a Cortex-A75: the Cortex-A72's vector pipes, with float16"),
+    "kryo-485-gold": ("cortex-a76", "a Cortex-A76"),
+    "oryon": ("cortex-x4", "out of order with four 128-bit vector pipes as the Cortex-X4's"),
 }
+SAME_DATA = {"cortex-a78ae": "cortex-a78"}  # a core without a profile -> the one that it is
+WIDTH_GAIN = 0.5  # of the logarithm of a wider front, what instructions that are not vectors gain
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as arrays, an element a row, for one core: what ``price`` takes, and each row's machine by position."""
+
+    work: Work
+    ghz: np.ndarray
+    gb_s: np.ndarray
+    threads: np.ndarray
+    machine: np.ndarray
+    log_ms: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], machines: Sequence[str]) -> Table:
+        """A machine that is not among ``machines`` gets the position after them."""
+        def column(of: Callable[[Row], float]) -> np.ndarray:
+            return np.array([of(row) for row in rows], float)
+
+        def misses(level: Callable[[Sequence[Misses]], Misses]) -> Misses:
+            return Misses(column(lambda r: level(r.work.levels).lines), column(lambda r: level(r.work.levels).streamed))
+
+        # the level between the first and the last, where there is none, misses nothing
+        levels = (misses(lambda of: of[0]), misses(lambda of: of[1] if len(of) > 2 else Misses(0, 0)),
+                  misses(lambda of: of[-1]))
+        work = Work({g: column(lambda r, g=g: r.work.groups.get(g, 0.0)) for g in sorted(set(GROUPS.values()))}, levels,
+                    column(lambda r: r.work.regions))
+        place = {name: k for k, name in enumerate(machines)}
+        return cls(work, column(lambda r: r.ghz), column(lambda r: r.gb_s), column(lambda r: r.threads),
+                   np.array([place.get(r.machine, len(machines)) for r in rows]), np.log(column(lambda r: r.ms)))
 
 
 def logistic(x: float) -> float:
@@ -60,72 +101,84 @@ def logistic(x: float) -> float:
 def timing_of(core: str, theta: np.ndarray, machines: Sequence[str]) -> CoreTiming:
     """The core's parameters from the fit's vector."""
     k = len(FIELDS)
-    parallel, memory, streamed, near, regions, line, *rest = theta[k:]
+    parallel, streamed, near, regions, line, bus, *rest = theta[k:]
     cycles = Cycles.model_construct(**dict(zip(FIELDS, np.exp(theta[:k]), strict=True)), streamed=logistic(near))
-    threads = Threading.model_construct(parallel_share=logistic(parallel), memory_share=logistic(memory),
-                                        region_cycles=math.exp(regions))
+    threads = Threading.model_construct(parallel_share=logistic(parallel), region_cycles=math.exp(regions))
     own = {name: Machine.model_construct(line_ns=math.exp(line + own_line), scale=math.exp(scale))
            for name, own_line, scale in zip(machines, rest[::2], rest[1::2], strict=True)}
     return CoreTiming.model_construct(core=core, cycles=cycles, line_ns=math.exp(line), streamed=logistic(streamed),
-                                      threads=threads, machines=own)
+                                      bus_share=math.exp(bus), threads=threads, machines=own)
 
 
-def predicted_ms(timing: CoreTiming, row: Row) -> float:
-    """As for a machine that the fit knows, else for one that nobody measured."""
-    own = timing.machines.get(row.machine)
-    found = price(row.work, timing, row.ghz, row.threads, own.line_ns if own else None)
-    return found.ms * (own.scale if own else 1.0)
+def apart(timing: CoreTiming, table: Table) -> np.ndarray:
+    """ln(predicted / measured) of each row; a machine that the fit does not know is one that nobody measured."""
+    known = [*timing.machines.values(), Machine.model_construct(line_ns=timing.line_ns, scale=1)]
+    line_ns = np.array([own.line_ns for own in known])[table.machine]
+    scale = np.array([own.scale for own in known])[table.machine]
+    found = price(table.work, timing, table.ghz, table.gb_s, table.threads, line_ns)
+    return np.log(found.ms * scale) - table.log_ms
+
+
+def errors_of(timing: CoreTiming, rows: Sequence[Row]) -> list[float]:
+    """ln(predicted / measured) of each row."""
+    return list(apart(timing, Table.of(rows, list(timing.machines))))
 
 
 def fit_core(core: str, rows: Sequence[Row]) -> CoreTiming:
     machines = sorted({row.machine for row in rows})
-    start = np.array([*np.log(PRIORS[core]), 2.5, 0.0, 0.0, 0.0, math.log(REGION_CYCLES), math.log(LINE_NS),
-                      *[0.0, 0.0] * len(machines)])
-    firm = np.array([*[1.0] * len(FIELDS), 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, *[1.0, 6.0] * len(machines)])
-    firm *= math.sqrt(PULL * 0.1 * len(rows))
+    start = np.array([*np.log(PRIORS[core]), 2.5, 0.0, 0.0, math.log(REGION_CYCLES), math.log(LINE_NS),
+                      math.log(BUS_SHARE), *[0.0, 0.0] * len(machines)])
+    firm = np.array([*[1.0] * len(FIELDS), 1.0, 0.5, 0.5, 0.5, 0.5, 1.5, *[1.0, 6.0] * len(machines)])
+    firm *= math.sqrt(PULL * len(rows))
+    table = Table.of(rows, machines)
 
     def residuals(theta: np.ndarray) -> np.ndarray:
-        timing = timing_of(core, theta, machines)
-        return np.array([*(math.log(predicted_ms(timing, row) / row.ms) for row in rows), *(firm * (theta - start))])
+        return np.concatenate([apart(timing_of(core, theta, machines), table), firm * (theta - start)])
 
     found = least_squares(residuals, start, loss="soft_l1", f_scale=SOFT)
     return timing_of(core, found.x, machines)
 
 
-def spread_of(core: str, rows: Sequence[Row]) -> tuple[float, str]:
-    """Half of the 90 % interval of ln(predicted / measured) on a machine that the fit did not see, and whence."""
-    machines = sorted({row.machine for row in rows})
-    if len(machines) > 1:
-        apart = [math.log(predicted_ms(fit_core(core, [r for r in rows if r.machine != left]), row) / row.ms)
-                 for left in machines for row in rows if row.machine == left]
-        return float(np.quantile(np.abs(apart), INSIDE)), f"each of {len(machines)} machines left out"
-    networks = sorted({row.network for row in rows})
-    apart = []
-    for left in networks:
-        without = fit_core(core, [r for r in rows if r.network != left])
-        apart += [math.log(predicted_ms(without, row) / row.ms) for row in rows if row.network == left]
-    return float(np.quantile(np.abs(apart), INSIDE)) * ONE_MACHINE, "each network left out, widened: one machine"
+def spread_of(core: str, rows: Sequence[Row], left_out: Callable[[Row], str]) -> float:
+    """Half of the 90 % interval of ln(predicted / measured) of rows whose machine, or network, the fit did not see."""
+    found: list[float] = []
+    for left in sorted({left_out(row) for row in rows}):
+        found += errors_of(fit_core(core, [r for r in rows if left_out(r) != left]),
+                           [r for r in rows if left_out(r) == left])
+    return float(np.quantile(np.abs(found), INSIDE))
 
 
 def document(timing: CoreTiming, rows: Sequence[Row]) -> dict[str, Any]:
     """The core's file, with three digits of each figure."""
-    spread, how = spread_of(timing.core, rows)
+    measured = spread_of(timing.core, rows, lambda row: row.network)
+    several = len(timing.machines) > 1
+    spread = spread_of(timing.core, rows, lambda row: row.machine) if several else measured * ONE_MACHINE
+    how = f"each of {len(timing.machines)} machines left out" if several else "measured_spread, widened: one machine"
     figures = {"core": timing.core, "cycles": vars(timing.cycles), "line_ns": timing.line_ns,
-               "streamed": timing.streamed, "threads": vars(timing.threads),
-               "machines": {name: vars(own) for name, own in timing.machines.items()}, "spread": spread}
+               "streamed": timing.streamed, "bus_share": timing.bus_share, "threads": vars(timing.threads),
+               "machines": {name: vars(own) for name, own in timing.machines.items()}, "spread": spread,
+               "measured_spread": measured}
     return _rounded(figures) | {"provenance": {
         "rows": f"{len(rows)} rows of ncnn's benchmark on {', '.join(sorted({r.machine for r in rows}))}, "
                 "github.com/Tencent/ncnn benchmark/README.md, BSD-3-Clause (benchmarks/data/ncnn)",
         "counts": f"ncnn {', '.join(WHEELS)} under the emulated device (benchmarks/ncnn/counts.py)",
-        "fit": "benchmarks/ncnn/fit.py", "spread": how}}
+        "fit": "benchmarks/ncnn/fit.py", "spread": how, "measured_spread": "each network left out"}}
 
 
-def relative(core: str, of: str, vector: float, other: float, why: str) -> dict[str, Any]:
-    """The file of a core that nobody measured: its relative's costs, scaled, with a wider interval."""
+def relative(core: str, of: str, why: str) -> dict[str, Any]:
+    """The file of a core that nobody measured: its relative's costs, scaled, with a wider interval.
+
+    Vector instructions by float32 multiply-accumulates a cycle, the others by the width of the front, as published.
+    """
+    own, theirs = get_core(core), get_core(SAME_DATA.get(of, of))
+    vector = theirs.macs_per_cycle.fp32 / own.macs_per_cycle.fp32
+    other = (theirs.issue_width / own.issue_width)**WIDTH_GAIN
     base: dict[str, Any] = YAML(typ="safe").load(TIMING / f"{of}.yaml")
-    cycles = {name: cost * (vector if name in VECTOR else other) for name, cost in base["cycles"].items()}
+    cycles = {name: cost if name == "streamed" else cost * (vector if name in VECTOR else other)
+              for name, cost in base["cycles"].items()}
+    scaled = f"{why}; cycles of vector instructions x {vector:.3g}, of others x {other:.3g}"
     return _rounded({**base, "core": core, "cycles": cycles, "machines": {}, "spread": base["spread"] + UNKNOWN_CORE,
-                     "relative": of, "provenance": {**base["provenance"], "relative": why}})
+                     "relative": of, "provenance": {**base["provenance"], "relative": scaled}})
 
 
 def _rounded(value: Any) -> Any:
@@ -152,9 +205,10 @@ def main() -> None:
             continue
         found = document(fit_core(core, own), own)
         write(found)
-        note(f"{core}: {len(own)} rows, 90 % within {math.expm1(found['spread']):.0%} on a machine left out")
-    for core, (of, vector, other, why) in RELATIVES.items():
-        write(relative(core, of, vector, other, why))
+        note(f"{core}: {len(own)} rows, 90 % within {math.expm1(found['measured_spread']):.0%} on its machines, "
+             f"{math.expm1(found['spread']):.0%} on others")
+    for core, (of, why) in RELATIVES.items():
+        write(relative(core, of, why))
 
 
 if __name__ == "__main__":

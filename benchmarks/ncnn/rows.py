@@ -38,6 +38,7 @@ class Row:
     soc: str
     core: str
     ghz: float
+    gb_s: float
     threads: int
     powersave: int
     network: str
@@ -82,8 +83,8 @@ def load_rows() -> list[Row]:
             wheel = max(w for w, since in WHEELS.items() if since <= r["recorded_on"])
             counted = counts.get((machine["counted"], wheel, machine["cache"], network))
             if counted is not None:
-                rows.append(Row(machine["machine"], machine["soc"], machine["core"], machine["ghz"], int(r["threads"]),
-                                int(r["powersave"]), network, float(r["latency_min_ms"]),
+                rows.append(Row(machine["machine"], machine["soc"], machine["core"], machine["ghz"], machine["gb_s"],
+                                int(r["threads"]), int(r["powersave"]), network, float(r["latency_min_ms"]),
                                 work_of(network, counted),
                                 sum(layer.macs for layer in layers_of(network))))
     return rows

@@ -22,12 +22,12 @@ def counted_latency(counts: Counts, graph: OpGraph, device: Device, cluster: Clu
     lines = (counts.l1_misses, counts.l2_misses, counts.l3_misses)[:len(counts.streamed)]
     levels = [Misses(n or 0, streamed) for n, streamed in zip(lines, counts.streamed, strict=True)]
     work = Work.of_classes(counts.by_class, levels, len(graph.ops))
-    found = price(work, timing, cluster.max_ghz, threads, own.line_ns if own else None)
+    found = price(work, timing, cluster.max_ghz, device.memory.gb_s, threads, own.line_ns if own else None)
     scale = own.scale if own else 1.0
     parts = {"compute": found.compute_ms * scale, "memory": found.memory_ms * scale,
              "overhead": found.overhead_ms * scale}
     ms = sum(parts.values())
-    wide = math.exp(timing.spread)
+    wide = math.exp(timing.measured_spread if own else timing.spread)
     latency = Latency(kind="predicted", tier="counts", ms=ms, low_ms=ms / wide, high_ms=ms * wide, device=device.id,
                       processor="cpu", threads=threads, runtime=runtime)
     facts = {"costs": f"of {timing.relative or timing.core}" + (", a relative" if timing.relative else "")

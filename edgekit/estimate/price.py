@@ -9,6 +9,9 @@ from edgekit.estimate.timing import GROUPS, CoreTiming
 
 __all__ = ["Misses", "Price", "Work", "price"]
 
+_LINE_BYTES = 64
+_SHARP = 3  # of the norm that rounds the corner where waiting for a line gives way to the bus
+
 
 @dataclass(frozen=True)
 class Misses:
@@ -58,23 +61,24 @@ class Price:
         return self.compute_ms + self.memory_ms + self.overhead_ms
 
 
-def price(work: Work, timing: CoreTiming, ghz: float, threads: int = 1, line_ns: float | None = None) -> Price:
-    """Time of ``work`` on ``threads`` cores at ``ghz``.
+def price(work: Work, timing: CoreTiming, ghz: float, gb_s: float, threads: int = 1,
+          line_ns: float | None = None) -> Price:
+    """Time of ``work`` on ``threads`` cores at ``ghz`` before a memory of ``gb_s`` at its peak.
 
-    The core's own cycles are those of its instructions and of lines that a further cache gives it. A line from memory,
-    which no cache has, costs ``line_ns``. Lines that continue a stream cost a share of it. Several threads divide a
-    share of both, and pay for each operator.
+    The core's own cycles are those of its instructions and of lines that a further cache gives it; several threads
+    divide a share of them and pay for each operator. A line from memory, which no cache has, costs a core ``line_ns``;
+    lines that continue a stream cost a share of it. Several threads wait side by side, but all lines pass one bus,
+    which reaches a share of ``gb_s``: the wait is that of the slower of the two.
+
+    All figures may be numpy arrays, one element an inference.
     """
     cycles = sum(getattr(timing.cycles, group) * number for group, number in work.groups.items())
     *near, last = work.levels
     for misses, cost in zip(near, (timing.cycles.l1_miss, timing.cycles.l2_miss), strict=False):
         cycles += cost * misses.cost(timing.cycles.streamed)
-    waiting_ns = last.cost(timing.streamed) * (timing.line_ns if line_ns is None else line_ns)
+    waiting_ns = last.cost(timing.streamed) * (timing.line_ns if line_ns is None else line_ns) / threads
+    bus_ns = last.lines * _LINE_BYTES / (timing.bus_share * gb_s)
     of = timing.threads
-    compute = cycles * _divided(of.parallel_share, threads)
-    regions = work.regions * of.region_cycles if threads > 1 else 0.0
-    return Price(compute / ghz * 1e-6, waiting_ns * _divided(of.memory_share, threads) * 1e-6, regions / ghz * 1e-6)
-
-
-def _divided(share: float, threads: int) -> float:
-    return 1 - share + share / threads
+    compute = cycles * (1 - of.parallel_share + of.parallel_share / threads)
+    regions = work.regions * of.region_cycles * (threads > 1)
+    return Price(compute / ghz * 1e-6, (waiting_ns**_SHARP + bus_ns**_SHARP)**(1 / _SHARP) * 1e-6, regions / ghz * 1e-6)

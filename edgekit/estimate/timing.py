@@ -42,7 +42,6 @@ class Threading(_Part):
     """How several threads share the work."""
 
     parallel_share: float = Field(gt=0, le=1, description="of the core's own cycles, what several threads divide")
-    memory_share: float = Field(ge=0, le=1, description="of the waiting for memory, what several threads divide")
     region_cycles: float = Field(ge=0, description="cycles to start and end each operator on several threads")
 
 
@@ -60,8 +59,10 @@ class CoreTiming(_Part):
     cycles: Cycles
     line_ns: float = Field(gt=0, description="nanoseconds for a line from memory, of a machine that nobody measured")
     streamed: float = Field(ge=0, le=1, description="of that, what a line costs that continues a stream")
+    bus_share: float = Field(gt=0, le=2, description="of the memory's peak bandwidth, what lines from it reach")
     threads: Threading
     machines: dict[Text, Machine] = Field(default={}, description="those that it was fitted on")
     spread: float = Field(gt=0, description="half of the 90 % interval of ln(predicted / measured), machine left out")
+    measured_spread: float = Field(gt=0, description="the same on one of ``machines``, network left out")
     relative: Text | None = Field(default=None, description="the core whose parameters these are; None: its own")
     provenance: dict[Text, Text]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from edgekit.estimate.price import Misses, Work, price
@@ -12,9 +13,10 @@ from edgekit.measure.emulated.build import SOURCES
 
 CYCLES = Cycles(multiply_add=2, integer_multiply=3, vector=1, vector_memory=4, memory=1, integer=0.5, l1_miss=5,
                 l2_miss=20, streamed=0.5)
-TIMING = CoreTiming(core="some-core", cycles=CYCLES, line_ns=10, streamed=0.25, spread=0.2, provenance={},
-                    threads=Threading(parallel_share=0.9, memory_share=0.5, region_cycles=1000))
+TIMING = CoreTiming(core="some-core", cycles=CYCLES, line_ns=10, streamed=0.25, bus_share=0.5, spread=0.2,
+                    measured_spread=0.1, provenance={}, threads=Threading(parallel_share=0.9, region_cycles=1000))
 NONE = Misses(0, 0)
+WIDE = 1e6  # GB/s: a bus that nothing waits for
 
 
 def work(*levels: Misses) -> Work:
@@ -23,34 +25,52 @@ def work(*levels: Misses) -> Work:
 
 
 def test_instructions_cost_their_cycles() -> None:
-    found = price(work(), TIMING, ghz=2)
+    found = price(work(), TIMING, ghz=2, gb_s=WIDE)
     assert found.compute_ms == pytest.approx((2e6 * 2 + 2e6 * 0.5 + 1e6) / 2e6)
     assert (found.memory_ms, found.overhead_ms) == (0, 0)
 
 
 def test_the_last_level_waits_for_memory() -> None:
-    base = price(work(), TIMING, ghz=1).compute_ms
-    two = price(work(Misses(1e5, 0), Misses(1e4, 0)), TIMING, ghz=1)
+    base = price(work(), TIMING, ghz=1, gb_s=WIDE).compute_ms
+    two = price(work(Misses(1e5, 0), Misses(1e4, 0)), TIMING, ghz=1, gb_s=WIDE)
     assert two.compute_ms == pytest.approx(base + 0.5)
     assert two.memory_ms == pytest.approx(1e4 * 10e-6)
-    three = price(work(Misses(1e5, 0), Misses(1e4, 0), Misses(1e3, 0)), TIMING, ghz=1)
+    three = price(work(Misses(1e5, 0), Misses(1e4, 0), Misses(1e3, 0)), TIMING, ghz=1, gb_s=WIDE)
     assert three.compute_ms == pytest.approx(base + 0.5 + 0.2)
     assert three.memory_ms == pytest.approx(1e3 * 10e-6)
 
 
 def test_lines_of_a_stream_cost_less() -> None:
-    base = price(work(), TIMING, ghz=1).compute_ms
-    found = price(work(Misses(1e5, 6e4), Misses(1e4, 4e3)), TIMING, ghz=1)
+    base = price(work(), TIMING, ghz=1, gb_s=WIDE).compute_ms
+    found = price(work(Misses(1e5, 6e4), Misses(1e4, 4e3)), TIMING, ghz=1, gb_s=WIDE)
     assert found.compute_ms == pytest.approx(base + (4e4 + 6e4 * 0.5) * 5e-6)
     assert found.memory_ms == pytest.approx((6e3 + 4e3 * 0.25) * 10e-6)
 
 
 def test_threads_divide_a_share_and_pay_for_operators() -> None:
-    one, four = (price(work(NONE, Misses(1e4, 0)), TIMING, 1, threads, line_ns=20) for threads in (1, 4))
+    one, four = (price(work(NONE, Misses(1e4, 0)), TIMING, 1, WIDE, threads, line_ns=20) for threads in (1, 4))
     assert four.compute_ms == pytest.approx(one.compute_ms * (0.1 + 0.9 / 4))
-    assert four.memory_ms == pytest.approx(one.memory_ms * (0.5 + 0.5 / 4))
+    assert four.memory_ms == pytest.approx(one.memory_ms / 4)
     assert one.memory_ms == pytest.approx(1e4 * 20e-6)
     assert (one.overhead_ms, four.overhead_ms) == (0, pytest.approx(0.01))
+
+
+def test_all_threads_share_one_bus() -> None:
+    lines = Misses(1e5, 1e5)
+    one, four = (price(work(NONE, lines), TIMING, 1, 8, threads) for threads in (1, 4))
+    bus = 1e5 * 64 / (0.5 * 8) * 1e-6
+    assert four.memory_ms == pytest.approx(bus, rel=0.05)
+    assert bus < four.memory_ms <= one.memory_ms
+    assert price(work(NONE, lines), TIMING, 1, 16, 4).memory_ms < four.memory_ms
+
+
+def test_many_inferences_at_once() -> None:
+    several = Work({"integer": np.array([1e6, 2e6])}, (Misses(np.array([1e4, 2e4]), np.array([0, 1e4])),),
+                   np.array([5, 6]))
+    found = price(several, TIMING, np.array([1.0, 2.0]), np.array([8.0, 16.0]), np.array([1, 4]))
+    for k, (ghz, gb_s, threads) in enumerate(((1, 8, 1), (2, 16, 4))):
+        alone = Work({"integer": (k + 1) * 1e6}, (Misses((k + 1) * 1e4, k * 1e4),), 5 + k)
+        assert found.ms[k] == pytest.approx(price(alone, TIMING, ghz, gb_s, threads).ms)
 
 
 def test_every_class_that_is_counted_has_a_group() -> None:
