@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from edgekit.estimate.timing import GROUPS, CoreTiming
 
-__all__ = ["Misses", "Price", "Work", "price"]
+__all__ = ["LINE_BYTES", "Misses", "Price", "Work", "price"]
 
-_LINE_BYTES = 64
+LINE_BYTES = 64
 _SHARP = 3  # of the norm that rounds the corner where waiting for a line gives way to the bus
 
 
@@ -77,7 +77,7 @@ def price(work: Work, timing: CoreTiming, ghz: float, gb_s: float, threads: int 
     for misses, cost in zip(near, (timing.cycles.l1_miss, timing.cycles.l2_miss), strict=False):
         cycles += cost * misses.cost(timing.cycles.streamed)
     waiting_ns = last.cost(timing.streamed) * (timing.line_ns if line_ns is None else line_ns) / threads
-    bus_ns = last.lines * _LINE_BYTES / (timing.bus_share * gb_s)
+    bus_ns = last.lines * LINE_BYTES / (timing.bus_share * gb_s)
     of = timing.threads
     compute = cycles * (1 - of.parallel_share + of.parallel_share / threads)
     regions = work.regions * of.region_cycles * (threads > 1)

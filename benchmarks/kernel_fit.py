@@ -1,0 +1,68 @@
+"""Kernel tables from counted operators: instructions and first-level misses as sums of what grows with the shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from edgekit.estimate.kernels import Kernel, Operator
+from edgekit.estimate.price import LINE_BYTES
+
+SOFT = 0.1  # relative errors beyond this count less
+FEW = 3e4  # instructions of a call, by which small operators count less
+
+
+@dataclass(frozen=True)
+class Counted:
+    """An operator and what one call of it executed."""
+
+    operator: Operator
+    groups: Mapping[str, float]
+    lines: float
+    streamed: float
+
+    @property
+    def instructions(self) -> float:
+        return sum(self.groups.values())
+
+
+def fit_kernels(counted: Sequence[Counted]) -> dict[str, Kernel]:
+    """The kernels that ``counted`` has calls of."""
+    return {name: fit_kernel([one for one in counted if one.operator.kernel == name])
+            for name in sorted({one.operator.kernel for one in counted})}
+
+
+def fit_kernel(calls: Sequence[Counted]) -> Kernel:
+    ops = [one.operator for one in calls]
+    total = sum(one.instructions for one in calls)
+    mix: dict[str, float] = {}
+    for one in calls:
+        for group, number in one.groups.items():
+            mix[group] = mix.get(group, 0.0) + number / total
+    mac, output, each, operator = _positive(
+        np.array([[op.macs, op.outputs, op.inputs, 1.0] for op in ops]), np.array([c.instructions for c in calls]), FEW)
+    ins, outs, weights = _positive(
+        np.array([[op.input_bytes, op.output_bytes, op.weight_bytes] for op in ops]) / LINE_BYTES,
+        np.array([c.lines for c in calls]), 100.0)
+    lines = sum(c.lines for c in calls)
+    return Kernel(mac=mac, output=output, input=each, operator=operator, mix=mix, input_passes=ins, output_passes=outs,
+                  weight_passes=weights, streamed=sum(c.streamed for c in calls) / lines if lines else 0.0)
+
+
+def _positive(terms: np.ndarray, found: np.ndarray, few: float) -> list[float]:
+    """Factors of the terms, none below zero, whose sum is nearest to ``found`` in logarithms, by their share of it."""
+    used = terms.sum(axis=0) > 0
+    size = np.maximum(terms[:, used].mean(axis=0), 1e-12)
+    start = np.sqrt(np.full(int(used.sum()), found.mean() / max(used.sum(), 1)) / size)
+    weight = (found / found.mean())**0.25
+
+    def residuals(roots: np.ndarray) -> np.ndarray:
+        return weight * np.log((terms[:, used] @ roots**2 + few) / (found + few))
+
+    fitted = least_squares(residuals, start, loss="soft_l1", f_scale=SOFT, x_scale=np.maximum(start, 1e-12))
+    factors = np.zeros(terms.shape[1])
+    factors[used] = fitted.x**2
+    return [float(f) for f in factors]
