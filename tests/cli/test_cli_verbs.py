@@ -83,10 +83,11 @@ def test_devices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [f["valid"] for f in found["files"]] == [True, False]
     bad.write_text(list_devices()["imx93"].read_text().replace("id: imx93", "id: bad")
                    .replace("core: cortex-a55", "core: cortex-a56"))
-    found = document(capsys, "devices", "validate", str(bad), status=2)
+    found = document(capsys, "devices", "validate", str(bad), status=4)
     error = found["files"][0]["error"]
-    assert (error["message"], error["where"]) == ("clusters.0.core: there is no 'cortex-a56'", f"{bad}:6:12")
-    assert "did you mean 'cortex-a5" in error["next"]
+    assert (error["code"], error["where"]) == ("core-unknown", f"{bad}:6:12")
+    assert error["message"] == "clusters.0.core: there is no model of 'cortex-a56'"
+    assert "did you mean 'cortex-a" in error["next"]
 
 
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:

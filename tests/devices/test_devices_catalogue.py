@@ -107,7 +107,7 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
     ("max_ghz: 1.4", "max_ghz: 1400", "value-wrong", "5:43"),
     ("max_ghz: 1.4", "max_ghz: 0.05", "value-wrong", "5:43"),
     ("max_ghz", "ghz_max", "key-unknown", "5:34"),
-    ("cortex-a53", "cortex-a54", "name-unknown", "5:12"),
+    ("cortex-a53", "cortex-a54", "core-unknown", "5:12"),
     ("gb_s: 12.8", "gb_s: 12800", "value-wrong", "6:30"),
     ("gb_s: 12.8", "gb_s: 0.1", "value-wrong", "6:30"),
     ("memory: {kind: LPDDR4, gb_s: 12.8}\n", "", "key-missing", "1:1"),
@@ -132,9 +132,15 @@ def test_mistakes_have_a_place(tmp_path: Path, old: str, new: str, code: str, at
     assert (code, f"{path}:{at}") in [(p.code, p.where) for p in problems(path)]
 
 
+def test_one_mistake_is_told_once(tmp_path: Path) -> None:
+    problem, = problems(write(tmp_path, GOOD.replace("max_ghz: 1.4", "max_ghz: 1400")))
+    assert problem.message == "clusters.0.max_ghz: must be at most 6, got 1400"
+
+
 def test_an_unknown_core_names_the_field_and_the_nearest(tmp_path: Path) -> None:
     problem, = problems(write(tmp_path, GOOD.replace("cortex-a53", "cortex-a54")))
-    assert problem.message == "clusters.0.core: there is no 'cortex-a54'"
+    assert problem.message == "clusters.0.core: there is no model of 'cortex-a54'"
+    assert problem.exit_status == 4
     assert "did you mean 'cortex-a5" in str(problem.next)
 
 
