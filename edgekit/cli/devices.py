@@ -22,9 +22,9 @@ def list_(as_json: bool) -> None:
     if as_json:
         emit_json("devices", 1, {"devices": [d.model_dump(mode="json") for d in profiles]})
         return
-    print_table(("id", "soc", "cores", "RAM, MiB", "for an app"), [
-        (d.id, d.soc, ", ".join(f"{c.count} {c.core} {c.max_ghz:g} GHz" for c in d.clusters), str(d.ram_mb),
-         str(d.app_budget_mb)) for d in profiles])
+    print_table(("id", "soc", "cores", "memory, GB/s", "RAM, MiB", "for an app"), [
+        (d.id, d.soc, ", ".join(f"{c.count} {c.core} {c.max_ghz:g} GHz" for c in d.clusters), f"{d.memory.gb_s:g}",
+         str(d.ram_mb), str(d.app_budget_mb)) for d in profiles])
 
 
 @devices.command(help="Print the profile DEVICE, an id or a file.")
@@ -40,7 +40,7 @@ def show(device: str, as_json: bool) -> None:
         click.echo(read_text(path), nl=False)
 
 
-@devices.command(help="Check DEVICE... (ids or files) against the schema.")
+@devices.command(help="Check DEVICE... (ids or files): schema, figures, sources, cores.")
 @click.argument("device", nargs=-1, required=True)
 @json_option
 def validate(device: tuple[str, ...], as_json: bool) -> int:

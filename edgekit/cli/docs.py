@@ -17,7 +17,7 @@ import click
 from edgekit.cli.failures import EXIT_STATUSES
 from edgekit.cli.main import VERBS, cli
 from edgekit.devices import catalogue
-from edgekit.devices.core import Core
+from edgekit.devices.core import Core, Rates
 from edgekit.formats.schemes import support
 from edgekit.recipe import load
 from edgekit.recipe.defaults import FIDELITY_DEFAULTS
@@ -78,18 +78,37 @@ def _recipes() -> str:
 
 
 def _devices() -> str:
-    devices = catalogue.load_devices().values()
-    sources = [f"- {d.id}: " + "; ".join(f"{figure}: {source}" for figure, source in d.sources.items())
-               for d in devices]
+    devices = list(catalogue.load_devices().values())
+    cores = [catalogue.get_core(id_) for id_ in catalogue.list_cores()]
+    described = [*((d.id, d.sources) for d in devices), *((c.id, c.sources) for c in cores)]
     return "\n".join([
         "# Device profiles\n", _NOTE,
-        "A device profile is a YAML file that says what a model must fit. Every figure names its source.\n",
+        "A device profile is a YAML file that says what a model must fit; a core, in `device_profiles/cores/`, says "
+        "what its instructions and caches do. Every figure names its source, and where a maker publishes none the "
+        "source says what was assumed. `edgekit devices validate FILE` checks a profile, its cores too.\n",
         "## Keys\n", _table(("key", "value", "default", "meaning"), list(_fields(catalogue.json_schema()))),
         "## Devices\n",
-        _table(("id", "name", "soc", "cores", "ram_mb", "app_budget_mb", "processors"), [
+        _table(("id", "name", "soc", "cores", "memory", "ram_mb", "app_budget_mb", "os (API level)", "processors"), [
             [d.id, d.name, d.soc, ", ".join(f"{c.count} x {c.core} {c.max_ghz:g} GHz" for c in d.clusters),
-             str(d.ram_mb), str(d.app_budget_mb), ", ".join(d.processors)] for d in devices]),
-        "## Sources\n", *sources, "",
+             f"{d.memory.kind}, {d.memory.gb_s:g} GB/s", str(d.ram_mb), str(d.app_budget_mb),
+             d.os + (f" ({d.api_level})" if d.api_level else ""), ", ".join(d.processors)] for d in devices]),
+        "## Accelerators\n",
+        "What a device has besides its cores, whether or not a format of edgekit's reaches it. Weights with a scale "
+        "for each channel stay on it or leave it, where that is known.\n",
+        _table(("device", "accelerator", "kind", "takes", "weights by channel", "note"), [
+            [d.id, a.name, a.kind, ", ".join(a.takes),
+             {None: "", True: "stay on it", False: "leave it"}[a.per_channel_weights], a.note]
+            for d in devices for a in d.accelerators]),
+        "## Keys of a core\n",
+        _table(("key", "value", "default", "meaning"), list(_fields(catalogue.json_schema(Core)))),
+        "## Cores\n", "Multiply-accumulates a cycle at most, latencies in cycles.\n",
+        _table(("id", "MIDR", "emulator", "decodes", "order", "vector pipes", *Rates.model_fields, "L1, L2 latency"), [
+            [c.id, f"0x{c.implementer:x} 0x{c.part:03x} r{c.variant}", c.emulator, str(c.issue_width),
+             "out of order" if c.out_of_order else "in order", f"{c.simd.pipes} x {c.simd.bits} bits",
+             *("" if rate is None else f"{rate:g}" for rate in dict(c.macs_per_cycle).values()),
+             f"{c.l1d.latency:g}, {c.l2.latency:g}"] for c in cores]),
+        "## Sources\n", *(f"- {id_}: " + "; ".join(f"{figure}: {source}" for figure, source in sources.items())
+                          for id_, sources in described), "",
     ])
 
 
@@ -153,7 +172,7 @@ def _resolved(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
 
 def _kind(schema: dict[str, Any], kind: dict[str, Any]) -> str:
     if "enum" in kind:
-        return ", ".join(kind["enum"])
+        return ", ".join(map(str, kind["enum"]))
     if kind.get("type") == "array":
         return f"list of {_kind(schema, _resolved(schema, kind['items']))}"
     limits = " and ".join(f"{sign} {kind[key]:g}" for key, sign in _LIMITS.items() if key in kind)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from edgekit.devices.core import Core
 from edgekit.devices.profile import Cluster, Device
-from edgekit.errors import DeviceError, RecipeError
+from edgekit.errors import DeviceError, EdgekitError, RecipeError
 from edgekit.yamlfile.nearest import choices_hint
 from edgekit.yamlfile.shipped import shipped_folder
 from edgekit.yamlfile.source import YamlSource, read_yaml
@@ -77,13 +77,13 @@ def load_device(path: Path) -> Device:
     return _load(Device, path, _cluster_problems)
 
 
-def _cluster_problems(device: Device, source: YamlSource) -> Iterator[RecipeError]:
+def _cluster_problems(device: Device, source: YamlSource) -> Iterator[EdgekitError]:
     """Clusters of cores that nobody described, or that are not in the order of their speed."""
     shipped = list_cores()
     for i, cluster in enumerate(device.clusters):
         at = ("clusters", i, "core")
         if cluster.core not in shipped:
-            yield RecipeError("name-unknown", f"{'.'.join(map(str, at))}: there is no '{cluster.core}'",
+            yield DeviceError("core-unknown", f"{'.'.join(map(str, at))}: there is no model of '{cluster.core}'",
                               where=source.where(at), next=choices_hint(cluster.core, shipped))
         elif i and device.clusters[i - 1].core in shipped and _speed(cluster) > _speed(device.clusters[i - 1]):
             yield RecipeError("value-wrong", f"clusters.{i}: {cluster.core} at {cluster.max_ghz:g} GHz is faster than "
@@ -119,7 +119,7 @@ def load_core(path: Path) -> Core:
 
 
 def _load(kind: type[_P], path: Path,
-          more_problems: Callable[[_P, YamlSource], Iterable[RecipeError]] = lambda _, __: ()) -> _P:
+          more_problems: Callable[[_P, YamlSource], Iterable[EdgekitError]] = lambda _, __: ()) -> _P:
     source = read_yaml(path)
     profile = validated(kind, source)
     if profile is not None:

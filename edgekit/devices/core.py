@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
-__all__ = ["Core", "figures_have_sources"]
+__all__ = ["Core", "Rates", "figures_have_sources"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -20,7 +20,7 @@ _EMULATED: dict[str, set[str]] = {
     "cortex-a35": set(), "cortex-a53": set(), "cortex-a57": set(), "cortex-a72": set(), "a64fx": {"asimdhp"},
     "cortex-a76": {"asimdhp", "asimddp"}, "neoverse-n1": {"asimdhp", "asimddp"}, "max": {"asimdhp", "asimddp", "i8mm"}}
 _CHOSEN_BY = ("asimdhp", "asimddp", "i8mm")
-# A rate: the feature that it needs (None: every core has it), and the bits of result that one multiply-accumulate fills.
+# A rate: the feature that it needs (None: every core has it), and the bits of a pipe that one of it takes.
 _RATES: dict[str, tuple[str | None, int]] = {
     "fp32": (None, 32), "fp16": ("asimdhp", 16), "int8": (None, 16), "dot": ("asimddp", 8), "i8mm": ("i8mm", 4)}
 
@@ -70,13 +70,13 @@ class Simd(_Part):
 
 
 class Rates(_Part):
-    """Multiply-accumulates a cycle, at most: pipes x lanes x instructions a cycle; null without the instructions."""
+    """Multiply-accumulates a cycle, at most: pipes x lanes x instructions a cycle."""
 
     fp32: Macs = Field(description="fmla on float32")
-    fp16: Macs | None = Field(description="fmla on float16; needs asimdhp")
+    fp16: Macs | None = Field(description="fmla on float16; null without asimdhp")
     int8: Macs = Field(description="smlal: int8 products into int16 sums")
-    dot: Macs | None = Field(description="sdot: int8 products into int32 sums; needs asimddp")
-    i8mm: Macs | None = Field(description="smmla: int8 matrices into int32 sums; needs i8mm")
+    dot: Macs | None = Field(description="sdot: int8 products into int32 sums; null without asimddp")
+    i8mm: Macs | None = Field(description="smmla: int8 matrices into int32 sums; null without i8mm")
 
 
 class Core(_Part):

@@ -47,7 +47,7 @@ class Accelerator(_Part):
     kind: Literal["gpu", "npu", "dsp"]
     takes: tuple[Dtype, ...] = Field(min_length=1, description="dtypes of weights and activations that it computes in")
     per_channel_weights: bool | None = Field(
-        default=None, description="whether weights with a scale for each channel stay on it; null: not known, or floats")
+        default=None, description="whether weights with a scale for each channel stay on it; null: unknown, or floats")
     note: Text = Field(description="how it is reached, and what it leaves to others")
 
 
@@ -105,7 +105,7 @@ class Device(_Part):
     @classmethod
     def _every_figure_has_one(cls, sources: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         # What is wrong itself is reported there, and has no say in which sources are missing.
-        given = [f for f in _WHERE_GIVEN if info.data.get(f) or f not in info.data and f in sources]
+        given = [f for f in _WHERE_GIVEN if info.data.get(f) or (f not in info.data and f in sources)]
         return figures_have_sources((*_FIGURES, *given), sources)
 
     @property

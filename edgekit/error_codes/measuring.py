@@ -12,8 +12,9 @@ MEASURING: dict[str, tuple[str, str]] = {
         "tools, and have it on the PATH."),
     "core-unknown": (
         "there is no model of a device's core",
-        "An emulated device needs its core's part number, instruction set and caches: device_profiles/cores/ has one "
-        "file a core. Write one for yours, with the sources of its figures, or take a device whose core is there."),
+        "A profile's clusters name their cores, and what runs there depends on the core's part number, instruction set "
+        "and caches: device_profiles/cores/ has one file a core. Write one for yours, with the sources of its figures, "
+        "or take a device whose core is there."),
     "device-threads": (
         "more threads than the target has cores",
         "Counts are made on cores of one kind. Ask for as many threads as the device's cluster has cores, or fewer."),

@@ -59,7 +59,7 @@ def problems_in(data: Any, model: type[BaseModel], source: YamlSource, at: Loc) 
 def _problems(error: ValidationError, model: type[BaseModel], source: YamlSource, at: Loc) -> list[EdgekitError]:
     found = error.errors(include_url=False)
     # A list whose items are all wrong is "too short" to pydantic: the items' own mistakes say it.
-    nested = {f["loc"][:-1] for f in found}
+    nested = {f["loc"][:depth] for f in found for depth in range(len(f["loc"]))}
     return [_problem(dict(f), model, source, at) for f in found if f["type"] != "too_short" or f["loc"] not in nested]
 
 

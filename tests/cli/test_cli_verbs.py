@@ -9,6 +9,7 @@ import pytest
 from edgekit.cli import doctor as doctor_verb
 from edgekit.cli.docs import stale
 from edgekit.cli.main import run
+from edgekit.devices.catalogue import list_devices
 from edgekit.error_codes import CODES
 from edgekit.pipeline.cache import StageCache
 from edgekit.pipeline.cache_key import CacheKey
@@ -46,7 +47,7 @@ def test_recipes_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_recipes_validate_goes_on_after_a_wrong_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.yaml"
-    bad.write_text("name: bad\ndevice: pixel-9\nformats: [executorch]\nquantize: {scheme: w8a16-static}\n"
+    bad.write_text("name: bad\ndevice: pixel-99\nformats: [executorch]\nquantize: {scheme: w8a16-static}\n"
                    "compress:\n  - structured: {ratoi: 0.3}\n")
     found = document(capsys, "recipes", "validate", str(bad), "pixel-8-cpu-int8-pruned", status=4)
     assert [f["valid"] for f in found["files"]] == [False, True]
@@ -80,6 +81,13 @@ def test_devices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad.write_text("id: bad\ncores: 4\n")
     found = document(capsys, "devices", "validate", "pixel-8", str(bad), status=2)
     assert [f["valid"] for f in found["files"]] == [True, False]
+    bad.write_text(list_devices()["imx93"].read_text().replace("id: imx93", "id: bad")
+                   .replace("core: cortex-a55", "core: cortex-a56"))
+    found = document(capsys, "devices", "validate", str(bad), status=4)
+    error = found["files"][0]["error"]
+    assert (error["code"], error["where"]) == ("core-unknown", f"{bad}:6:12")
+    assert error["message"] == "clusters.0.core: there is no model of 'cortex-a56'"
+    assert "did you mean 'cortex-a" in error["next"]
 
 
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:

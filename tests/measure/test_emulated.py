@@ -25,7 +25,9 @@ from edgekit.measure.emulated.run import GuestRun, run_artifact
 
 FILES = {"tflite": "model.tflite", "executorch": "model.pte", "onnx": "model.onnx"}
 # device -> what its kernels use, and what its core has besides
-KERNELS = {"raspberry-pi-3b-plus": set(), "raspberry-pi-5": {"int8_dot"}, "pixel-8": {"i8mm"}}
+KERNELS = {"raspberry-pi-3b-plus": set(), "raspberry-pi-5": {"int8_dot"}, "pixel-8": {"i8mm"},
+           "pixel-3": set(),  # its Cortex-A75 has fp16 and no dot products
+           "imx93": {"int8_dot"}}  # its Cortex-A55 is of a revision that has them
 BESIDES = {"pixel-8": {"int8_dot"}}
 
 

@@ -25,7 +25,7 @@ PRUNED = ("compress:\n  - structured: {ratio: 0.7, round_to: 4, train: {epochs: 
 def _board(folder: Path, processors: str) -> Path:
     text = list_devices()["pixel-8"].read_text().replace("id: pixel-8", "id: board")
     start = text.index("processors:")
-    end = text.index("sources:")
+    end = text.index("accelerators:")
     board = folder / "board.yaml"
     board.write_text(f"{text[:start]}processors: {processors}\n{text[end:]}")
     return board
