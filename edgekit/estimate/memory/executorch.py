@@ -71,19 +71,23 @@ def _bits(tensor: dict[str, Any]) -> int:
 def _node(node: dict[str, Any], tensors: dict[int, dict[str, Any]]) -> Node:
     name, fields = node["xnode_union_type"], node["xnode_union"]
     kind = kind_of_xnn(name)
+    if kind == "depthwise_conv" and fields["groups"] == 1:
+        kind = "conv"  # several filters a channel: XNNPACK runs it as one in groups
     inputs = tuple(fields[k] for k in INPUTS if fields.get(k) in tensors and present(name, k))
     outputs = tuple(fields[k] for k in OUTPUTS if fields.get(k) in tensors)
     weight, bits, batch, dynamic = None, 32, 1, False
     if (stored := fields.get("filter_id")) in tensors:
         tensor = tensors[stored]
         sizes = tuple(tensor["dims"])
-        weight = (sizes[-1], prod(sizes[:-1])) if kind == "depthwise_conv" else sizes
+        weight = (sizes[-1], prod(sizes[:-1])) if name == "XNNDepthwiseConv2d" else sizes
         bits, dynamic = _bits(tensor), not tensor["constant_buffer_idx"]
     elif kind == "matmul":
         tensor = tensors[fields["input2_id"]]
         *many, rows, columns = tensor["dims"]
         weight, batch = (columns, rows), prod(many)
         bits, dynamic = _bits(tensor), not tensor["constant_buffer_idx"]
+    if kind == "cast":
+        kind = "quantize" if _bits(tensors[outputs[0]]) == 8 else "dequantize"
     return Node(kind, inputs, outputs, weight, bits, _window(kind, fields, outputs, tensors), batch, dynamic)
 
 
@@ -94,7 +98,7 @@ def _window(kind: str, fields: dict[str, Any], outputs: tuple[int, ...],
         return None
     padded = any(fields.get(f"padding_{side}") for side in ("top", "right", "bottom", "left"))
     if kind in ("conv", "depthwise_conv", "conv_transpose"):
-        stride = (1, 1) if kind == "conv_transpose" else (fields["subsampling_height"], fields["subsampling_width"])
+        stride = (fields["subsampling_height"], fields["subsampling_width"])
         return Window((fields["kernel_height"], fields["kernel_width"]), stride, result[1:3], padded)
     if kind in ("max_pool", "avg_pool") and "pooling_height" in fields:
         return Window((fields["pooling_height"], fields["pooling_width"]),

@@ -58,6 +58,8 @@ def _subgraph(file: FileGraph, ops: list[OpRecord]) -> tuple[dict[int, Value], l
 
 def _node(file: FileGraph, op: OpRecord) -> Node:
     kind, stored = op_kind(file, op), weight_of(file, op)
+    if kind == "depthwise_conv" and file.tensors[op.inputs[0]].sizes()[-1] != file.tensors[op.outputs[0]].sizes()[-1]:
+        kind = "conv"  # several filters a channel: XNNPACK runs it as one in groups
     inputs = tuple(t for t in op.inputs if t >= 0)
     weight, bits, batch, dynamic = None, 32, 1, False
     if kind == "matmul" or (kind == "linear" and stored is None):
@@ -69,7 +71,7 @@ def _node(file: FileGraph, op: OpRecord) -> Node:
     elif stored is not None and kind != "embedding":
         record = file.tensors[stored]
         sizes = record.sizes()
-        weight = (sizes[-1], prod(sizes[1:-1])) if kind == "depthwise_conv" else sizes
+        weight = (sizes[-1], prod(sizes[1:-1])) if op.name == "DEPTHWISE_CONV_2D" else sizes
         float_weight = record.dtype == "float16"  # unpacked to float32, and packed from there
         bits = 32 if float_weight else _bits(record.dtype)
     return Node(kind, inputs, op.outputs, weight, bits, _window(file, op, kind), batch, dynamic)
@@ -83,17 +85,21 @@ def _window(file: FileGraph, op: OpRecord, kind: str) -> Window | None:
         kernel = (op.options.filterHeight, op.options.filterWidth)
     else:
         kernel = file.tensors[op.inputs[WEIGHTED[op.name].weight]].sizes()[1:3]
-    stride = (1, 1) if kind == "conv_transpose" else (op.options.strideH, op.options.strideW)
+    stride = (op.options.strideH, op.options.strideW)
     return Window(kernel, stride, result[1:3], padded=op.options.padding != _VALID and kernel != (1, 1))
 
 
 def _arena(file: FileGraph, runs: list[list[int]], taken: set[int]) -> int:
-    """The arena of what is not inside the delegate: the model's border, and values that cross a partition's."""
+    """The arena of what is not inside the delegate, with values that cross a partition's border.
+
+    The model's own inputs and outputs have places in it that nobody touches: LiteRT gives them buffers of their own.
+    """
     step = {i: runs_at for runs_at in runs for i in runs_at}
     at = {op.index: step[op.index][0] if op.index in step else op.index for op in file.ops}
     first = dict.fromkeys(file.inputs, 0)
     last = dict.fromkeys((*file.inputs, *file.outputs), len(file.ops))
-    crosses = {*file.inputs, *file.outputs}
+    crosses: set[int] = set()
+    border = {*file.inputs, *file.outputs}
     for op in file.ops:
         for t in op.outputs:
             first.setdefault(t, at[op.index])
@@ -104,7 +110,7 @@ def _arena(file: FileGraph, runs: list[list[int]], taken: set[int]) -> int:
                     crosses.add(t)
         if op.index not in taken:
             crosses.update(op.outputs)
-    return arena_bytes((Life(_bytes(file, t), first[t], last.get(t, first[t])) for t in crosses if t in first),
+    return arena_bytes((Life(_bytes(file, t), first[t], last.get(t, first[t])) for t in crosses - border if t in first),
                        _ALIGNMENT)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from edgekit.estimate.memory.plan import Life, arena_bytes
@@ -64,6 +64,8 @@ _IN_PLACE = frozenset({
     "abs", "add", "batch_norm", "clamp", "cos", "div", "elu", "exp", "gelu", "hard_swish", "leaky_relu", "log", "minmax",
     "mul", "neg", "pow", "prelu", "relu", "reshape", "rsqrt", "sigmoid", "sin", "sqrt", "sub", "tanh"})
 
+_UNARY = frozenset({"elu", "gelu", "hard_swish", "leaky_relu", "sigmoid", "tanh"})
+
 
 def packed_bytes(node: Node) -> int:
     """Bytes of the operator's packed weights: padded to the kernel's tile, with the bias, in int8 with scales."""
@@ -87,6 +89,8 @@ def indirection_bytes(node: Node) -> int:
     (kh, kw), (sh, sw), (oh, ow) = node.window.kernel, node.window.stride, node.window.result
     if node.kind in ("depthwise_conv", "max_pool", "avg_pool"):
         return _POINTER * oh * (kh * kw + (ow - 1) * min(sw, kw) * kh)
+    if node.kind == "conv_transpose":  # each result meets the taps of its own place within the stride
+        return _POINTER * oh * ow * kh * kw // (sh * sw)
     if (kh, kw, sh, sw) == (1, 1, 1, 1) and not node.window.padded:
         return 0  # a plain product of matrices
     return _POINTER * kh * kw * -(-oh * ow // _TILE_ROWS) * _TILE_ROWS
@@ -94,6 +98,7 @@ def indirection_bytes(node: Node) -> int:
 
 def workspace_bytes(values: dict[int, Value], nodes: Sequence[Node]) -> int:
     """Bytes of the buffer for the values between the operators, and for weights that are packed while running."""
+    nodes = _fused(values, nodes)
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for n, node in enumerate(nodes):
@@ -115,6 +120,33 @@ def workspace_bytes(values: dict[int, Value], nodes: Sequence[Node]) -> int:
     lives = [Life(_rounded(values[v].bytes), first[v], last[v]) for v in held if home[v] == v]
     lives += [Life(_rounded(_packed(node)), n, n) for n, node in enumerate(nodes) if node.dynamic and node.weight]
     return arena_bytes(lives)
+
+
+def _fused(values: dict[int, Value], nodes: Sequence[Node]) -> list[Node]:
+    """As ``subgraph.c`` leaves them.
+
+    A padding that only a convolution reads becomes that convolution's own, and an elementwise function between
+    conversions from and to int8 becomes one of int8.
+    """
+    readers = Counter(v for node in nodes for v in node.inputs)
+    maker = {v: node for node in nodes for v in node.outputs}
+    user = {v: node for node in nodes for v in node.inputs if readers[v] == 1}
+    inputs: dict[int, int] = {}  # the value that is read in place of one that is made no more
+    dropped: set[int] = set()
+    for node in nodes:
+        after = user.get(node.outputs[0])
+        if after is None or values[node.outputs[0]].external:
+            continue
+        if node.kind == "pad" and after.kind in ("conv", "depthwise_conv"):
+            inputs[node.outputs[0]] = node.inputs[0]
+            dropped.add(id(node))
+        before = maker.get(node.inputs[0])
+        if (node.kind in _UNARY and before is not None and before.kind == "dequantize" and after.kind == "quantize"
+                and readers[node.inputs[0]] == 1):
+            inputs |= {node.inputs[0]: before.inputs[0], node.outputs[0]: before.inputs[0]}
+            dropped |= {id(before), id(node)}
+    return [replace(node, inputs=tuple(inputs.get(v, v) for v in node.inputs)) for node in nodes
+            if id(node) not in dropped]
 
 
 def held_bytes(nodes: Sequence[Node]) -> tuple[int, int]:
