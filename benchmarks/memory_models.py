@@ -1,8 +1,9 @@
-"""Networks of ten families for ``bench_memory.py``, with seeded random weights; the MobileNets are ``mobilenets.py``'s."""
+"""Networks of eight families for ``bench_memory.py``, with seeded random weights; those of ``mobilenets.py`` too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import mobilenets
 import torch
@@ -42,7 +43,7 @@ class UNet(nn.Module):
         super().__init__()
         widths = (16, 32, 64, 128)
         self.down = nn.ModuleList(self._twice(i, o) for i, o in zip((3, *widths[:-1]), widths, strict=True))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(o, i, 2, 2) for i, o in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(o, i, 2, 2) for i, o in pairwise(widths))
         self.join = nn.ModuleList(self._twice(2 * i, i) for i in widths[:-1])
         self.head = nn.Conv2d(16, 2, 1)
 
@@ -127,7 +128,7 @@ def mlp() -> nn.Module:
     """The autoencoder of MLPerf Tiny's anomaly detection: 640 features, a bottleneck of 8."""
     widths = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640)
     layers: list[nn.Module] = []
-    for i, o in zip(widths, widths[1:], strict=False):
+    for i, o in pairwise(widths):
         layers += [nn.Linear(i, o), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 

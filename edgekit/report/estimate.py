@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgekit.types.estimate import DeviceEstimate, Estimate, Size
+from edgekit.types.latency import Memory
 
 __all__ = ["print_estimate"]
 
@@ -31,7 +32,15 @@ def _print_device(device: DeviceEstimate, console: Console) -> None:
     console.print(Text.assemble(
         f"    memory: {device.memory.peak_bytes / _MIB:.1f} MiB at the peak [{device.memory.kind}], an app gets "
         f"{device.fit.budget_bytes / _MIB:.0f}: ", ("fits", "green") if device.fit.fits else ("does not fit", "red")))
+    if device.memory_split is not None:
+        console.print(Text(f"      {_memory(device.memory_split)}"))
     console.print(Text(f"    costs {device.facts['costs']}", style="dim"))
+
+
+def _memory(found: Memory) -> str:
+    named = {"arena": found.arena_bytes, "weights": found.weight_bytes, "runtime": found.runtime_bytes}
+    parts = ", ".join(f"{name} {n / _MIB:.1f}" for name, n in named.items() if n is not None)
+    return f"peak {found.peak_bytes / _MIB:.1f} MiB [{found.kind}]{': ' if parts else ''}{parts}"
 
 
 def _print_size(size: Size, console: Console) -> None:

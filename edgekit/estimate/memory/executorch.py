@@ -75,7 +75,8 @@ def _node(node: dict[str, Any], tensors: dict[int, dict[str, Any]]) -> Node:
         kind = "conv"  # several filters a channel: XNNPACK runs it as one in groups
     inputs = tuple(fields[k] for k in INPUTS if fields.get(k) in tensors and present(name, k))
     outputs = tuple(fields[k] for k in OUTPUTS if fields.get(k) in tensors)
-    weight, bits, batch, dynamic = None, 32, 1, False
+    weight: tuple[int, ...] | None = None
+    bits, batch, dynamic = 32, 1, False
     if (stored := fields.get("filter_id")) in tensors:
         tensor = tensors[stored]
         sizes = tuple(tensor["dims"])

@@ -61,7 +61,8 @@ def _node(file: FileGraph, op: OpRecord) -> Node:
     if kind == "depthwise_conv" and file.tensors[op.inputs[0]].sizes()[-1] != file.tensors[op.outputs[0]].sizes()[-1]:
         kind = "conv"  # several filters a channel: XNNPACK runs it as one in groups
     inputs = tuple(t for t in op.inputs if t >= 0)
-    weight, bits, batch, dynamic = None, 32, 1, False
+    weight: tuple[int, ...] | None = None
+    bits, batch, dynamic = 32, 1, False
     if kind == "matmul" or (kind == "linear" and stored is None):
         right = file.tensors[op.inputs[1]]
         *many, rows, columns = right.sizes() if len(right.shape) > 1 else (1, *right.sizes())
@@ -84,9 +85,10 @@ def _window(file: FileGraph, op: OpRecord, kind: str) -> Window | None:
     if kind in ("max_pool", "avg_pool"):
         kernel = (op.options.filterHeight, op.options.filterWidth)
     else:
-        kernel = file.tensors[op.inputs[WEIGHTED[op.name].weight]].sizes()[1:3]
+        _, height, width, _ = file.tensors[op.inputs[WEIGHTED[op.name].weight]].sizes()
+        kernel = (height, width)
     stride = (op.options.strideH, op.options.strideW)
-    return Window(kernel, stride, result[1:3], padded=op.options.padding != _VALID and kernel != (1, 1))
+    return Window(kernel, stride, (result[1], result[2]), padded=op.options.padding != _VALID and kernel != (1, 1))
 
 
 def _arena(file: FileGraph, runs: list[list[int]], taken: set[int]) -> int:

@@ -61,8 +61,8 @@ class Node:
 
 # Their result takes the place of an operand that nobody else needs (``runtime.c``).
 _IN_PLACE = frozenset({
-    "abs", "add", "batch_norm", "clamp", "cos", "div", "elu", "exp", "gelu", "hard_swish", "leaky_relu", "log", "minmax",
-    "mul", "neg", "pow", "prelu", "relu", "reshape", "rsqrt", "sigmoid", "sin", "sqrt", "sub", "tanh"})
+    "abs", "add", "batch_norm", "clamp", "cos", "div", "elu", "exp", "gelu", "hard_swish", "leaky_relu", "log",
+    "minmax", "mul", "neg", "pow", "prelu", "relu", "reshape", "rsqrt", "sigmoid", "sin", "sqrt", "sub", "tanh"})
 
 _UNARY = frozenset({"elu", "gelu", "hard_swish", "leaky_relu", "sigmoid", "tanh"})
 
