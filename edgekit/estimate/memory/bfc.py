@@ -1,7 +1,7 @@
 """ONNX Runtime's arena: which bytes of its regions are ever used. Source: ``core/framework/bfc_arena.cc``.
 
-Regions of 1 MiB, then twice the last or as many times twice as a request needs, are asked of the C library. A request,
-rounded up to 256 bytes, takes the smallest free chunk that holds it, and splits it.
+Regions are asked of the C library: 1 MiB first, twice as much each time, or as often doubled as a request needs. A
+request, rounded up to 256 bytes, takes the smallest free chunk that holds it, and splits it.
 """
 
 from __future__ import annotations
@@ -62,10 +62,12 @@ class Arena:
             region.pop(at)
 
     def _extend(self, size: int) -> Chunk:
+        grown = self._next < size
         while self._next < size:
             self._next *= 2
         chunk = Chunk(len(self._regions), 0, self._next)
         self._regions.append([chunk])
         self._touched.append(0)
-        self._next *= 2
+        if not grown:
+            self._next *= 2
         return chunk

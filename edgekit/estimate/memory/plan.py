@@ -1,11 +1,11 @@
-"""The memory planner that TensorFlow Lite and XNNPACK share: the largest values first, each in the smallest gap."""
+"""Memory planners: values that live for a while, placed in one buffer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Life", "arena_bytes"]
+__all__ = ["Life", "arena_bytes", "pattern_bytes"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,24 @@ def arena_bytes(values: Iterable[Life], alignment: int = 1) -> int:
         placed.append((at, at + size, value))
         placed.sort(key=lambda p: p[:2])
     return max((end for _, end, _ in placed), default=0)
+
+
+def pattern_bytes(values: Iterable[Life], alignment: int = 1) -> int:
+    """Bytes of one buffer for all ``values`` where each is placed when it is made, in the smallest gap that holds it.
+
+    Source: ONNX Runtime's ``core/framework/mem_pattern_planner.h``.
+    """
+    living: list[tuple[int, int, int]] = []  # start, end, the last operator
+    most = 0
+    for value in sorted((v for v in values if v.bytes), key=lambda v: v.first):
+        living = sorted(place for place in living if place[2] >= value.first)
+        size = -(-value.bytes // alignment) * alignment
+        start, gaps = 0, []
+        for begin, end, _ in living:
+            if begin - start >= size:
+                gaps.append((begin - start, start))
+            start = max(start, end)
+        at = min(gaps)[1] if gaps else start
+        living.append((at, at + size, value.last))
+        most = max(most, at + size)
+    return most

@@ -26,7 +26,7 @@ def _executorch(artifact: Path, graph: OpGraph) -> Held:
 
 def _ort(artifact: Path, graph: OpGraph) -> Held:
     from edgekit.estimate.memory.onnx import held_by_ort
-    return held_by_ort(graph)
+    return held_by_ort(artifact, graph)
 
 
 # Each imports its format's reader only when it is asked for.
