@@ -1,9 +1,10 @@
 """How near predicted peak memory is to emulated: families of networks and the examples, float32 and int8, every format.
 
 Predicted from the artifact alone; emulated is one warm inference on a Raspberry Pi 4B's core, loading included, as the
-runtime's unmodified aarch64 library touches pages. ``--keep DIR`` exports into DIR, or takes what lies there from an
-earlier run; ``--known FILE`` takes emulated peaks of an earlier document for artifacts that are the same byte for byte
-(they repeat exactly).
+runtime's unmodified aarch64 library touches pages. What a runtime needs for itself is a fit to the same peaks
+(``edgekit/estimate/memory/runtimes.py``): each network is also predicted with the fit to the others. ``--keep DIR``
+exports into DIR, or takes what lies there from an earlier run; ``--known FILE`` takes emulated peaks of an earlier
+document for artifacts that are the same byte for byte: they repeat, in ONNX Runtime within a hundredth.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edgekit import api
 from edgekit.devices.catalogue import get_core, get_device
 from edgekit.disk import sha256_of
 from edgekit.estimate.memory.predict import predicted_memory
+from edgekit.estimate.memory.runtimes import RUNTIMES
 from edgekit.formats.registry import get_format
 from edgekit.measure.emulated.installation import set_up
 from edgekit.measure.emulated.run import run_artifact
@@ -90,11 +92,28 @@ def rows_of(folder: Path, networks: tuple[str, ...], known: dict[str, int]) -> I
                 found = predicted_memory(name, artifact, graph)
                 peak = known.get(sha256) or emulated_peak(name, artifact, [value_for(spec) for spec in graph.inputs])
                 row = {"network": network, "precision": precision, "format": name, "sha256": sha256,
-                       "file_bytes": artifact.stat().st_size, "emulated_bytes": peak, "error": found.peak_bytes / peak - 1,
-                       "operators": len(graph.ops), **found.model_dump(exclude={"kind"})}
+                       "file_bytes": artifact.stat().st_size, "emulated_bytes": peak,
+                       "error": found.peak_bytes / peak - 1, **found.model_dump(exclude={"kind"})}
                 note(f"{network} {precision} {name}: {found.peak_bytes:,} predicted, {peak:,} emulated, "
                      f"{row['error']:+.1%}")
                 yield row
+
+
+def left_out(rows: list[dict[str, Any]]) -> np.ndarray:
+    """Relative errors of one format's rows, each with the runtime's own need fitted to the other networks' rows."""
+    table = RUNTIMES[rows[0]["format"]]
+    peak = np.array([row["emulated_bytes"] for row in rows], float)
+    held = np.array([row["arena_bytes"] + row["weight_bytes"] for row in rows], float)
+    operators = np.array([(row["runtime_bytes"] - table.fixed) / table.per_operator for row in rows])
+    terms = np.stack([1 / peak, operators / peak], 1)
+    errors = np.empty(len(rows))
+    for network in {row["network"] for row in rows}:
+        own = np.array([row["network"] == network for row in rows])
+        fit = np.linalg.lstsq(terms[~own], 1 - held[~own] / peak[~own], rcond=None)[0]
+        errors[own] = held[own] / peak[own] + terms[own] @ fit - 1
+    fit = np.linalg.lstsq(terms, 1 - held / peak, rcond=None)[0]
+    note(f"{rows[0]['format']}: fitted to all, {fit[0]:,.0f} bytes and {fit[1]:,.0f} for each operator")
+    return errors
 
 
 def main() -> None:
@@ -113,8 +132,11 @@ def main() -> None:
     for name in FORMATS:
         errors = [abs(row["error"]) for row in rows if row["format"] == name]
         claims += [claim(f"{name}: largest error of the peak", max(errors), "", "<=", GOAL),
-                   claim(f"{name}: share of artifacts within 10 %", float(np.mean([e <= GOAL for e in errors])), "share",
-                         "==", 1)]
+                   claim(f"{name}: share of artifacts within 10 %", float(np.mean([e <= GOAL for e in errors])),
+                         "share", "==", 1)]
+        apart = np.abs(left_out([row for row in rows if row["format"] == name]))
+        claims.append(claim(f"{name}: the same share, the runtime's own need fitted without the network",
+                            float(np.mean(apart <= GOAL)), "share", "==", 1))
     publish("memory", claims, rows, options.out)
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from edgekit.types.estimate import DeviceEstimate, Estimate, Size
 from edgekit.types.latency import Memory
 
-__all__ = ["print_estimate"]
+__all__ = ["memory_line", "print_estimate"]
 
 _MIB = 2**20
 _LAYERS = 10
@@ -33,11 +33,12 @@ def _print_device(device: DeviceEstimate, console: Console) -> None:
         f"    memory: {device.memory.peak_bytes / _MIB:.1f} MiB at the peak [{device.memory.kind}], an app gets "
         f"{device.fit.budget_bytes / _MIB:.0f}: ", ("fits", "green") if device.fit.fits else ("does not fit", "red")))
     if device.memory_split is not None:
-        console.print(Text(f"      {_memory(device.memory_split)}"))
+        console.print(Text(f"      {memory_line(device.memory_split)}"))
     console.print(Text(f"    costs {device.facts['costs']}", style="dim"))
 
 
-def _memory(found: Memory) -> str:
+def memory_line(found: Memory) -> str:
+    """A peak with its kind, its unit and, where they are known, its parts."""
     named = {"arena": found.arena_bytes, "weights": found.weight_bytes, "runtime": found.runtime_bytes}
     parts = ", ".join(f"{name} {n / _MIB:.1f}" for name, n in named.items() if n is not None)
     return f"peak {found.peak_bytes / _MIB:.1f} MiB [{found.kind}]{': ' if parts else ''}{parts}"

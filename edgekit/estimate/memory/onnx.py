@@ -86,7 +86,8 @@ def _arena_bytes(graph: OpGraph) -> int:
                 arena.give(places.pop(v))
     for chunk in places.values():
         arena.give(chunk)
-    block = arena.take(pattern_bytes((Life(sizes[v], first[v], last[v]) for v in sizes if v not in results), _ALIGNMENT))
+    lives = [Life(sizes[v], first[v], last[v]) for v in sizes if v not in results]
+    block = arena.take(pattern_bytes(lives, _ALIGNMENT))
     kept = [arena.take(sizes[v]) for v in sizes if v in results]
     for op in graph.ops:
         for chunk in [arena.take(size) for size in _scratch(graph, op)]:
