@@ -42,6 +42,10 @@ MEASURING: dict[str, tuple[str, str]] = {
         "the golden vectors beside an artifact cannot be read",
         "`edgekit measure` feeds an artifact the first golden vector beside it. Export the model again, or move the "
         "artifact elsewhere: then made-up inputs are used."),
+    "memory-format": (
+        "nobody knows how a format's runtime plans its memory",
+        "Peak memory is predicted for LiteRT, ExecuTorch and ONNX Runtime, whose planners are public and whose own "
+        "needs were measured once. For another package's format, measure: on a device, or on the emulated one."),
     "model-does-not-fit": (
         "a model needs more memory than the device gives an app",
         "The memory is what the artifact's data touched at its peak, the runtime's own not counted. int8 takes a "

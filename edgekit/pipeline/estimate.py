@@ -15,6 +15,7 @@ from edgekit.estimate.size import size_of
 from edgekit.estimate.timings import get_timing
 from edgekit.pipeline.inspect import read_graph
 from edgekit.pipeline.measure import measure_artifact
+from edgekit.pipeline.planned import read_memory
 from edgekit.types.estimate import DeviceEstimate, Estimate
 from edgekit.types.graph import OpGraph
 from edgekit.types.measurement import Measurement
@@ -27,8 +28,9 @@ def estimate_artifact(format_name: str, artifact: Path, devices: Sequence[str], 
     """See :func:`edgekit.api.estimate`."""
     wanted = [_device(name, format_name, threads) for name in devices]
     graph = read_graph(format_name, artifact)
+    split = read_memory(format_name, artifact, graph)
     found = tuple(_estimate(format_name, artifact, graph, device, cluster, target, threads, seconds)
-                  for device, cluster, target in wanted)
+                  .model_copy(update={"memory_split": split}) for device, cluster, target in wanted)
     return Estimate(artifact=str(artifact), sha256=sha256_of(artifact), format=format_name,
                     size=size_of(artifact, graph), devices=found)
 

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from edgekit.types.estimate import DeviceEstimate, Estimate, Size
+from edgekit.types.latency import Memory
 
-__all__ = ["print_estimate"]
+__all__ = ["memory_line", "print_estimate"]
 
 _MIB = 2**20
 _LAYERS = 10
@@ -31,7 +32,16 @@ def _print_device(device: DeviceEstimate, console: Console) -> None:
     console.print(Text.assemble(
         f"    memory: {device.memory.peak_bytes / _MIB:.1f} MiB at the peak [{device.memory.kind}], an app gets "
         f"{device.fit.budget_bytes / _MIB:.0f}: ", ("fits", "green") if device.fit.fits else ("does not fit", "red")))
+    if device.memory_split is not None:
+        console.print(Text(f"      {memory_line(device.memory_split)}"))
     console.print(Text(f"    costs {device.facts['costs']}", style="dim"))
+
+
+def memory_line(found: Memory) -> str:
+    """A peak with its kind, its unit and, where they are known, its parts."""
+    named = {"arena": found.arena_bytes, "weights": found.weight_bytes, "runtime": found.runtime_bytes}
+    parts = ", ".join(f"{name} {n / _MIB:.1f}" for name, n in named.items() if n is not None)
+    return f"peak {found.peak_bytes / _MIB:.1f} MiB [{found.kind}]{': ' if parts else ''}{parts}"
 
 
 def _print_size(size: Size, console: Console) -> None:

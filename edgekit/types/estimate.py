@@ -34,7 +34,10 @@ class LatencyParts(Data):
 
 
 class DeviceEstimate(Data):
-    """One device. ``facts`` says what the figures rest on: counts, the core's parameters and where they are from."""
+    """One device. ``facts`` says what the figures rest on: counts, the core's parameters and where they are from.
+
+    ``memory_split``: the predicted peak and its parts, beside what was found under emulation.
+    """
 
     device: str
     core: str
@@ -44,6 +47,7 @@ class DeviceEstimate(Data):
     memory: Memory
     fit: Fit
     facts: dict[str, str]
+    memory_split: Memory | None = None
 
 
 class Estimate(Data):

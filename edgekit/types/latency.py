@@ -42,9 +42,14 @@ class Counts(Data):
 
 
 class Memory(Data):
-    """Bytes at the peak of one inference."""
+    """Bytes at the peak of one inference; where they are split, the parts add up to the peak.
+
+    ``arena_bytes`` are activations, ``weight_bytes`` constants as the runtime holds them, ``runtime_bytes`` what it
+    needs for itself.
+    """
 
     kind: Literal["predicted", "emulated", "measured"]
     peak_bytes: int
     arena_bytes: int | None = None
     weight_bytes: int | None = None
+    runtime_bytes: int | None = None

@@ -11,16 +11,26 @@ from edgekit.formats.executorch.kinds import kind_of_xnn
 from edgekit.types.graph import Constant, Op
 from edgekit.types.tensor import QuantParams, TensorSpec
 
-__all__ = ["Delegate"]
+__all__ = ["INPUTS", "OUTPUTS", "Delegate", "dtype_of", "present"]
 
 _NO_ID = 2**32 - 1
 _DTYPES = {"fp32": "float32", "fp16": "float16", "qint8": "int8", "quint8": "uint8", "qint32": "int32",
            "qcint8": "int8", "qcint32": "int32", "qcint4": "int4", "qdint8": "int8", "qbint4": "int4",
            "qpint8": "int8", "int32": "int32", "pfp32": "float32", "bf16": "bfloat16"}
-_INPUTS = ("input_id", "input1_id", "input2_id", "input3_id", "input4_id", "input5_id", "query_id", "key_id",
+INPUTS = ("input_id", "input1_id", "input2_id", "input3_id", "input4_id", "input5_id", "query_id", "key_id",
            "value_id", "scale_id", "mask_id", "filter_id", "bias_id")
-_OUTPUTS = ("output_id", "output_value_id", "output_index_id")
+OUTPUTS = ("output_id", "output_value_id", "output_index_id")
 _ROLES = {"filter_id": "weight", "bias_id": "bias"}
+
+
+def present(kind_name: str, key: str) -> bool:
+    """Whether the input counts: a concatenation's record has five, of which only the first ones do."""
+    return not (kind_name.startswith("XNNConcatenate") and key[:5] == "input" and int(key[5]) > int(kind_name[-1]))
+
+
+def dtype_of(tensor: dict[str, Any]) -> str:
+    """edgekit's name for the dtype of a tensor of XNNPACK's graph."""
+    return _DTYPES.get(tensor["datatype"].removeprefix("xnn_datatype_"), "float32")
 
 
 class Delegate:
@@ -42,10 +52,10 @@ class Delegate:
         """The operators in order, numbered from ``first``."""
         for position, node in enumerate(self._graph["xnodes"]):
             kind_name, fields = node["xnode_union_type"], node["xnode_union"]
-            inputs = [(key, fields[key]) for key in _INPUTS if fields.get(key, _NO_ID) in self._values
-                      and self._present(kind_name, key)]
+            inputs = [(key, fields[key]) for key in INPUTS if fields.get(key, _NO_ID) in self._values
+                      and present(kind_name, key)]
             real = [i for _, i in inputs if not self._values[i]["constant_buffer_idx"]]
-            outputs = [fields[key] for key in _OUTPUTS if fields.get(key, _NO_ID) in self._values]
+            outputs = [fields[key] for key in OUTPUTS if fields.get(key, _NO_ID) in self._values]
             kind = kind_of_xnn(kind_name)
             source = None
             if self._description is not None:
@@ -56,11 +66,6 @@ class Delegate:
                      dtype=dtype, macs=self._macs(kind, fields, outputs),
                      constants=tuple(c for key, i in inputs for c in self._constants(key, i)), source=source,
                      processor="xnnpack")
-
-    @staticmethod
-    def _present(kind_name: str, key: str) -> bool:
-        """A concatenation's record has five inputs, of which only the first ones count."""
-        return not (kind_name.startswith("XNNConcatenate") and key[:5] == "input" and int(key[5]) > int(kind_name[-1]))
 
     def _macs(self, kind: str, fields: dict[str, Any], outputs: list[int]) -> int:
         if kind not in ("conv", "depthwise_conv", "conv_transpose", "linear", "matmul") or not outputs:
@@ -95,7 +100,7 @@ class Delegate:
         return "requantize" if result == dtype else "quantize" if result == "int8" else "dequantize"
 
     def _dtype(self, i: int) -> str:
-        return _DTYPES.get(self._values[i]["datatype"].removeprefix("xnn_datatype_"), "float32")
+        return dtype_of(self._values[i])
 
     def _name(self, i: int) -> str:
         external = self._values[i]["external_id"]

@@ -1,0 +1,1 @@
+"""Peak memory of one inference, from the tensor lifetimes of the graph as each runtime plans them."""
