@@ -46,6 +46,10 @@ MEASURING: dict[str, tuple[str, str]] = {
         "nobody knows how a format's runtime plans its memory",
         "Peak memory is predicted for LiteRT, ExecuTorch and ONNX Runtime, whose planners are public and whose own "
         "needs were measured once. For another package's format, measure: on a device, or on the emulated one."),
+    "kernels-unknown": (
+        "nobody counted a runtime's kernels on such a core",
+        'Tier "analytic" predicts from tables of what each runtime\'s kernels execute: device_profiles/kernels/FORMAT/ '
+        "has one for each set of instructions that kernels are chosen by. Tier counts needs none."),
     "model-does-not-fit": (
         "a model needs more memory than the device gives an app",
         "The memory is what the artifact's data touched at its peak, the runtime's own not counted. int8 takes a "
