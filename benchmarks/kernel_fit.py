@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares
 
-from edgekit.estimate.kernels import Kernel, Operator
+from edgekit.estimate.kernels import Kernel, Operator, lost
 from edgekit.estimate.price import LINE_BYTES
 
 SOFT = 0.1  # relative errors beyond this count less
@@ -17,12 +17,17 @@ FEW = 3e4  # instructions of a call, by which small operators count less
 
 @dataclass(frozen=True)
 class Counted:
-    """An operator and what one call of it executed."""
+    """An operator and what one call of it executed: instructions by group and first-level misses.
+
+    ``further``: of each further cache its bytes and misses. ``network_bytes``: all weights of what it was counted in.
+    """
 
     operator: Operator
     groups: Mapping[str, float]
     lines: float
     streamed: float
+    further: tuple[tuple[float, float], ...] = ()
+    network_bytes: float = 0.0
 
     @property
     def instructions(self) -> float:
@@ -49,7 +54,20 @@ def fit_kernel(calls: Sequence[Counted]) -> Kernel:
         np.array([c.lines for c in calls]), 100.0)
     lines = sum(c.lines for c in calls)
     return Kernel(mac=mac, output=output, input=each, operator=operator, mix=mix, input_passes=ins, output_passes=outs,
-                  weight_passes=weights, streamed=sum(c.streamed for c in calls) / lines if lines else 0.0)
+                  weight_passes=weights, streamed=sum(c.streamed for c in calls) / lines if lines else 0.0,
+                  moves=_moves(calls))
+
+
+def _moves(calls: Sequence[Counted]) -> float:
+    """How often inputs and outputs pass a further cache, as the misses of all calls together tell; 1 where none do."""
+    passed = expected = 0.0
+    for one in calls:
+        op = one.operator
+        both = op.input_bytes + op.output_bytes
+        for size, lines in one.further:
+            passed += max(lines * LINE_BYTES - op.weight_bytes * lost(one.network_bytes, size), 0.0)
+            expected += both * lost(both + op.weight_bytes, size)
+    return passed / expected if expected else 1.0
 
 
 def _positive(terms: np.ndarray, found: np.ndarray, few: float) -> list[float]:

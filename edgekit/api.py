@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgekit.devices.profile import Device
     from edgekit.pipeline.request import ExportRequest
     from edgekit.recipe.load import LoadedRecipe
-    from edgekit.types.estimate import Estimate
+    from edgekit.types.estimate import Estimate, Tier
     from edgekit.types.graph import OpGraph
     from edgekit.types.measurement import Measurement
     from edgekit.types.report import ExportReport
@@ -152,22 +152,35 @@ def measure(artifact: Path, on: str, *, threads: int = 1, warmup: int = 3, repea
                             oldest=oldest_runtime)
 
 
-def estimate(artifact: Path, devices: Sequence[str], *, threads: int = 1, timeout_seconds: float = 600.0) -> Estimate:
+def estimate(artifact: Path, devices: Sequence[str], *, tier: Tier = "counts", threads: int | None = None,
+             recipe: str | Path | None = None, timeout_seconds: float = 600.0) -> Estimate:
     """Predicts an artifact's latency and memory on devices, and tells its size.
 
-    Its runtime executes one inference under emulation on each device's fastest core; the executed instructions and
-    cache misses are priced with what they cost on that core (``device_profiles/timing/``, docs/estimates.md).
+    Tier "counts": its runtime executes one inference under emulation on each device's fastest core. Tier "analytic":
+    the same counts, predicted from the operators' shapes in milliseconds. Both price executed instructions and cache
+    misses with what they cost on that core (``device_profiles/timing/``, docs/estimates.md).
 
     Args:
-        devices: ids, or profiles' files.
-        threads: of the inference, on the device's fastest cluster; counted is one, whatever it is.
-        timeout_seconds: for each device.
+        devices: ids, or profiles' files; empty: the recipe's.
+        threads: of the inference, on the device's fastest cluster; counted is one, whatever it is. Default: the
+            recipe's, or 1.
+        recipe: a recipe's file or name, whose budget the result is held against.
+        timeout_seconds: for each device under emulation.
 
     Raises DeviceError for a device that is unknown, cannot run the format, or whose core's costs nobody knows, and what
-    :func:`measure` raises. Look at each device's ``fit``.
+    :func:`measure` raises. Look at each device's ``fit`` and ``budget``.
     """
+    from edgekit.devices.catalogue import known_devices
     from edgekit.pipeline.estimate import estimate_artifact
-    return estimate_artifact(artifact_format(artifact), artifact, devices, threads, timeout_seconds)
+    from edgekit.recipe.load import load_recipe
+    from edgekit.recipe.schema import Budget
+    asked = (load_recipe(recipe, known_devices=known_devices(), pass_settings=_pass_settings).recipe
+             if recipe is not None else None)
+    wanted = tuple(devices) or ((asked.device,) if asked and asked.device else ())
+    if not wanted:
+        raise UsageError("usage", "no device to estimate for", next="give --device, or a recipe that names one")
+    return estimate_artifact(artifact_format(artifact), artifact, wanted, threads or (asked.threads if asked else 1),
+                             tier, asked.budget if asked else Budget(), timeout_seconds)
 
 
 def artifact_format(artifact: Path) -> str:

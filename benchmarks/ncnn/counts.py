@@ -67,8 +67,8 @@ def fetched_wheel(version: str) -> Path:
     return folder
 
 
-def count(run: Run, network: Path) -> list[dict[str, Any]]:
-    """The network's rows, one a cache hierarchy; none where this wheel's ncnn cannot run it."""
+def execute(run: Run, network: Path, layers: bool = False) -> list[tuple[str, dict[str, Any]]]:
+    """What the network, or each of its layers by name, executes; nothing where this wheel's ncnn cannot run it."""
     core = get_core(run.core)
     side = str(side_of(network.stem))
     cluster = Cluster(core=core.id, count=1, max_ghz=1, l2_kb=512)
@@ -83,23 +83,31 @@ def count(run: Run, network: Path) -> list[dict[str, Any]]:
         (folder / "job").mkdir()
         (folder / "job" / "result.json").touch()  # what process.finish takes for an end as it should be
         command, env = python_command(folder, device, ["ncnn"], cluster, HERE / "guest.py",
-                                      ["net.param", side, side, str(CHANNELS)],
+                                      ["net.param", side, side, str(CHANNELS), *["layers"] * layers],
                                       plugin=["out=counts.jsonl", "pages=0", *(f"cache={c}" for c in run.caches)])
         try:
             finish(command, folder, network.stem, SECONDS, env)
-            one, _ = (json.loads(line) for line in (folder / "counts.jsonl").read_text().splitlines())
+            *found, _ = (json.loads(line) for line in (folder / "counts.jsonl").read_text().splitlines())
+            words = [line.split() for line in (folder / "log").read_text(errors="replace").splitlines()]
+            names = [line[1] for line in words if line[:1] == ["layer"]] if layers else [network.stem]
+            return list(zip(names, found, strict=True))
         except (ConversionError, DeviceError, ValueError) as error:
             log = (folder / "log").read_text(errors="replace").strip()[-200:]
             note(f"{network.stem} on {run.core} by {run.wheel}: none ({error!r}; {log})")
             return []
+
+
+def count(run: Run, network: Path) -> list[dict[str, Any]]:
+    """The network's rows, one a cache hierarchy."""
     rows = []
-    for cache, levels in zip(run.caches, one["caches"], strict=True):
-        row = {"network": network.stem, "core": run.core, "wheel": run.wheel, "cache": cache,
-               "instructions": one["instructions"], "load_bytes": one["load_bytes"], "store_bytes": one["store_bytes"],
-               "accesses": levels[0]["accesses"]}
-        for k, level in enumerate(levels, 1):
-            row |= {f"l{k}_misses": level["misses"], f"l{k}_streamed": level["streamed"]}
-        rows.append(row | {f"n_{name}": number for name, number in one["by_class"].items()})
+    for _, one in execute(run, network):
+        for cache, levels in zip(run.caches, one["caches"], strict=True):
+            row = {"network": network.stem, "core": run.core, "wheel": run.wheel, "cache": cache,
+                   "instructions": one["instructions"], "load_bytes": one["load_bytes"],
+                   "store_bytes": one["store_bytes"], "accesses": levels[0]["accesses"]}
+            for k, level in enumerate(levels, 1):
+                row |= {f"l{k}_misses": level["misses"], f"l{k}_streamed": level["streamed"]}
+            rows.append(row | {f"n_{name}": number for name, number in one["by_class"].items()})
     return rows
 
 

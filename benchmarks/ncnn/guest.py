@@ -1,6 +1,7 @@
 """Runs inside the emulated arm64 Python: one ncnn network, warm once and then between two marks.
 
-Called with the network's .param file and its input's width, height and channels. Weights are zeros, as in ncnn's own
+Called with the network's .param file, its input's width, height and channels, and perhaps "layers": then each layer is
+between two marks, one after the other, and "layer" and its name are printed. Weights are zeros, as in ncnn's own
 benchmark; its options are the defaults of that benchmark: light mode, and what the processor has of fp16.
 """
 
@@ -31,15 +32,22 @@ if net.load_param(param):
 net.load_model(ncnn.DataReaderFromEmpty())
 image = ncnn.Mat(width, height, channels)
 image.fill(0.01)
+with open(param) as file:
+    lines = [line.split() for line in file.read().splitlines()[2:]]
+# a layer's kind, name and first output; without "layers" only the network's last output is asked for
+outputs = [(line[1], line[4 + int(line[2])]) for line in lines if line[0] != "Input"]
+each = sys.argv[5:] == ["layers"]
 mark(WARM)
 for counted in (False, True):
     extractor = net.create_extractor()
     extractor.input(net.input_names()[0], image)
-    if counted:
-        mark(BEGIN)
-    failed, output = extractor.extract(net.output_names()[-1])
-    if counted:
-        mark(END)
-    if failed:
-        sys.exit("ncnn could not run the network")
-print(output.w, output.h, output.c)
+    for name, blob in outputs if each else [("", net.output_names()[-1])]:
+        if counted:
+            mark(BEGIN)
+        failed, output = extractor.extract(blob)
+        if counted:
+            mark(END)
+        if failed:
+            sys.exit("ncnn could not run the network")
+        if counted and each:
+            print("layer", name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from network import Layer
+from network import PARALLEL, Layer
 
 from edgekit.estimate.kernels import Operator
 
@@ -14,7 +14,6 @@ _DETECTIONS = ("DetectionOutput", "Yolov3DetectionOutput", "YoloDetectionOutput"
 _COPIES = ("Reshape", "Flatten", "ShuffleChannel", "Slice", "Crop", "Concat", "Padding")
 _IMAGE = 4  # fewer input channels: the first convolution
 _GLOBAL = 6  # a pooling window from this on
-_FREE = ("ReLU", "Flatten", "Reshape")  # done in place
 
 
 def lanes_of(half: bool) -> int:
@@ -31,6 +30,8 @@ def kernel_of(layer: Layer, int8: bool, half: bool) -> str:
         return ("linear" if layer.macs == layer.weights else "gemm") + end
     if layer.kind == "pointwise":
         return ("pointwise" if channels % 4 == 0 and out % 4 == 0 else "pointwise.odd") + end
+    if layer.macs and math.prod(layer.outputs[0]) / out > math.prod(layer.inputs[0]) / channels:
+        return "deconvolution"
     if layer.kind == "depthwise":
         size = f"{layer.kernel}x{layer.kernel}" if layer.kernel in (3, 5) else ""
         return f"depthwise{size}{'' if packed else '.odd'}{end}"
@@ -59,4 +60,5 @@ def operator_of(layer: Layer, int8: bool, half: bool) -> Operator:
         weights *= 16 / 9
     if kernel == "pooling":
         macs = outputs * layer.kernel**2
-    return Operator(kernel, macs, inputs, outputs, inputs * size, outputs * size, weights * size, layer.groups)
+    return Operator(kernel, macs, inputs, outputs, inputs * size, outputs * size, weights * size,
+                    layer.groups if layer.kind in PARALLEL else 0)

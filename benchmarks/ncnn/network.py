@@ -13,6 +13,10 @@ from pathlib import Path
 Shape = tuple[int, ...]
 _SHAPES, _SIZES, _REST = "-23330", "-23300", -233
 _SAME = (-233, -234)
+SKIPPED = ("Split", "Noop", "MemoryData", "Dropout", "PriorBox")  # kinds that do nothing when the network runs
+# Kinds that ncnn runs on several threads.
+PARALLEL = ("pointwise", "depthwise", "convolution", "linear", "attention", "pooling", "BinaryOp", "Eltwise", "Swish",
+            "HardSwish")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def read_network(file: Path, side: int, channels: int = 3) -> list[Layer]:
         outputs = _told(p) if _SHAPES in p else _followed(kind, p, inputs, len(made))
         shapes |= dict(zip(made, outputs, strict=True))
         layers.append(_layer(kind, p, inputs, outputs))
-    return [layer for layer in layers if layer.kind not in ("Split", "Noop", "MemoryData", "Dropout", "PriorBox")]
+    return [layer for layer in layers if layer.kind not in SKIPPED]
 
 
 def _told(p: dict[str, str]) -> tuple[Shape, ...]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from network import Layer, read_network
+from network import PARALLEL, Layer, read_network
 from ruamel.yaml import YAML
 
 from edgekit.estimate.price import Misses, Work
@@ -26,13 +26,14 @@ WHEELS = {"1.0.20230517": "2022-11", "1.0.20240102": "2023-11", "1.0.20250916": 
 MAX_THREADS = 4
 _SPELLINGS = {"squeezenet-ssd": "squeezenet_ssd", "mobilenet-yolo": "mobilenet_yolo",
               "squeezenet-int8": "squeezenet_int8"}
-_REGIONS = ("pointwise", "depthwise", "convolution", "linear", "attention", "pooling", "BinaryOp", "Eltwise", "Swish",
-            "HardSwish")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measured network: milliseconds, with what was counted for it."""
+    """One measured network: milliseconds, with what was counted for it.
+
+    ``counted``: the core model that has its instructions; ``further``: bytes of the caches behind the first.
+    """
 
     machine: str
     soc: str
@@ -45,6 +46,8 @@ class Row:
     ms: float
     work: Work
     macs: int
+    counted: str
+    further: tuple[float, ...]
 
     @property
     def setup(self) -> str:
@@ -86,7 +89,8 @@ def load_rows() -> list[Row]:
                 rows.append(Row(machine["machine"], machine["soc"], machine["core"], machine["ghz"], machine["gb_s"],
                                 int(r["threads"]), int(r["powersave"]), network, float(r["latency_min_ms"]),
                                 work_of(network, counted),
-                                sum(layer.macs for layer in layers_of(network))))
+                                sum(layer.macs for layer in layers_of(network)), machine["counted"],
+                                tuple(int(level.split(":")[0]) * 1024.0 for level in machine["cache"].split("+")[1:])))
     return rows
 
 
@@ -95,4 +99,4 @@ def work_of(network: str, counted: Mapping[str, str]) -> Work:
               for k in range(1, counted["cache"].count("+") + 2)]
     return Work.of_classes(
         {name[2:]: float(number) for name, number in counted.items() if name.startswith("n_")}, levels,
-        regions=sum(layer.groups for layer in layers_of(network) if layer.kind in _REGIONS))
+        regions=sum(layer.groups for layer in layers_of(network) if layer.kind in PARALLEL))

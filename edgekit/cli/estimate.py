@@ -7,22 +7,30 @@ from pathlib import Path
 import click
 
 from edgekit.cli.output import emit_json, json_option, stdout
-from edgekit.errors import DeviceError
+from edgekit.errors import BudgetMissed, DeviceError
 
 
-@click.command(help="Predict ARTIFACT's latency and memory on devices, from what its runtime executes there; its size.")
+@click.command(help="Predict ARTIFACT's latency and memory on devices, and tell its size.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--device", "devices", multiple=True, required=True, help="An id or a profile's file; repeat for more.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--device", "devices", multiple=True, help="An id or a profile's file; repeat for more. Or the recipe's.")
+@click.option("--tier", type=click.Choice(["counts", "analytic"]), default="counts", show_default=True,
+              help="counts: from what its runtime executes under emulation; analytic: from its operators' shapes.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads on the fastest cluster; the recipe's, or 1.")
+@click.option("--recipe", "-r", help="A recipe's file or name, whose budget the result is held against.")
 @click.option("--timeout", type=click.FloatRange(1, 86400), default=600, show_default=True,
-              help="Seconds for each device.")
+              help="Seconds for each device under emulation.")
 @json_option
-def estimate(artifact: Path, devices: tuple[str, ...], threads: int, timeout: float, as_json: bool) -> int:
+def estimate(artifact: Path, devices: tuple[str, ...], tier: str, threads: int | None, recipe: str | None,
+             timeout: float, as_json: bool) -> int:
     from edgekit import api
-    found = api.estimate(artifact, devices, threads=threads, timeout_seconds=timeout)
+    found = api.estimate(artifact, devices, tier="analytic" if tier == "analytic" else "counts", threads=threads,
+                         recipe=recipe, timeout_seconds=timeout)
     if as_json:
         emit_json("estimate", 1, found.model_dump(mode="json"))
     else:
         from edgekit.report.estimate import print_estimate
         print_estimate(found, stdout())
-    return 0 if all(device.fit.fits for device in found.devices) else DeviceError.exit_status
+    if not all(device.fit.fits for device in found.devices):
+        return DeviceError.exit_status
+    lines = [*found.budget, *(line for device in found.devices for line in device.budget)]
+    return BudgetMissed.exit_status if any(line.met is False for line in lines) else 0

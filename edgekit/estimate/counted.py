@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from edgekit.devices.profile import Cluster, Device
+from edgekit.estimate.predicted import predicted
 from edgekit.estimate.price import Misses, Work, price
 from edgekit.estimate.timings import get_timing
 from edgekit.types.estimate import LatencyParts
@@ -23,15 +22,4 @@ def counted_latency(counts: Counts, graph: OpGraph, device: Device, cluster: Clu
     levels = [Misses(n or 0, streamed) for n, streamed in zip(lines, counts.streamed, strict=True)]
     work = Work.of_classes(counts.by_class, levels, len(graph.ops))
     found = price(work, timing, cluster.max_ghz, device.memory.gb_s, threads, own.line_ns if own else None)
-    scale = own.scale if own else 1.0
-    parts = {"compute": found.compute_ms * scale, "memory": found.memory_ms * scale,
-             "overhead": found.overhead_ms * scale}
-    ms = sum(parts.values())
-    wide = math.exp(timing.measured_spread if own else timing.spread)
-    latency = Latency(kind="predicted", tier="counts", ms=ms, low_ms=ms / wide, high_ms=ms * wide, device=device.id,
-                      processor="cpu", threads=threads, runtime=runtime)
-    facts = {"costs": f"of {timing.relative or timing.core}" + (", a relative" if timing.relative else "")
-                      + ("" if own is None else f", with {device.id}'s own memory and clock"),
-             **{f"costs_{name}": text for name, text in timing.provenance.items()}}
-    return latency, LatencyParts(compute_ms=parts["compute"], memory_ms=parts["memory"], overhead_ms=parts["overhead"],
-                                 bound_by=max(parts, key=lambda name: parts[name])), facts
+    return predicted("counts", found, device, cluster, threads, runtime)

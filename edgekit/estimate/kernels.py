@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from edgekit.estimate.price import LINE_BYTES, Misses, Work
 from edgekit.estimate.timing import Group
 
-__all__ = ["Kernel", "KernelTable", "Operator", "work_of"]
+__all__ = ["Kernel", "KernelTable", "Operator", "lost", "work_of"]
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -49,6 +49,8 @@ class Kernel(_Part):
     output_passes: float = Field(ge=0, description="and the outputs")
     weight_passes: float = Field(ge=0, description="and the weights")
     streamed: float = Field(ge=0, le=1, description="share of these misses that continue a stream")
+    moves: float = Field(default=1.0, ge=0, description="how often inputs and outputs pass a further cache that cannot "
+                                                        "hold them: more than once where they are copied first")
 
 
 class KernelTable(_Part):
@@ -57,6 +59,7 @@ class KernelTable(_Part):
     runtime: Text
     core: Text = Field(description="the core model that they were counted on")
     kernels: dict[Text, Kernel]
+    spread: float = Field(gt=0, description="half of the 90 % interval of ln(instructions by these / by the emulator)")
     provenance: dict[Text, Text]
 
 
@@ -67,19 +70,19 @@ def work_of(op: Operator, kernel: Kernel, further: Sequence[float], network_byte
     size against ``network_bytes``, all the weights. Inputs were written by the operator before, so it holds them by its
     size against what one operator touches.
     """
-    count = (kernel.mac * op.macs + kernel.input * op.inputs + kernel.output * op.outputs + kernel.operator)
+    count = kernel.mac * op.macs + kernel.input * op.inputs + kernel.output * op.outputs + kernel.operator
     first = (kernel.input_passes * op.input_bytes + kernel.output_passes * op.output_bytes
              + kernel.weight_passes * op.weight_bytes) / LINE_BYTES
     lines = [first]
     touched = op.input_bytes + op.output_bytes + op.weight_bytes
     for size in further:
-        moved = (op.weight_bytes * _lost(network_bytes, size)
-                 + (op.input_bytes + op.output_bytes) * _lost(touched, size)) / LINE_BYTES
+        moved = (op.weight_bytes * lost(network_bytes, size)
+                 + kernel.moves * (op.input_bytes + op.output_bytes) * lost(touched, size)) / LINE_BYTES
         lines.append(min(moved, lines[-1]))
     return Work({group: share * count for group, share in kernel.mix.items()},
                 tuple(Misses(n, n * kernel.streamed) for n in lines), op.regions)
 
 
-def _lost(used: float, size: float) -> float:
+def lost(used: float, size: float) -> float:
     """Share of data that a cache of ``size`` no longer holds after ``used`` bytes passed through it."""
     return used * used / (used * used + size * size)

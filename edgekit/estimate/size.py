@@ -8,14 +8,22 @@ from pathlib import Path
 from edgekit.types.estimate import Size
 from edgekit.types.graph import OpGraph
 
-__all__ = ["size_of"]
+__all__ = ["constant_bytes", "size_of"]
 
 _LEVEL = 9
 _CHUNK = 2**20
 
 
 def size_of(artifact: Path, graph: OpGraph) -> Size:
-    """Bytes of the file by dtype and layer. A constant that several operators read counts once, for the first."""
+    """Bytes of the file, installed and downloaded, with those of its constants by dtype and layer."""
+    by_dtype, by_layer = constant_bytes(graph)
+    installed = artifact.stat().st_size
+    return Size(installed_bytes=installed, download_bytes=_compressed(artifact), compressor=f"deflate, level {_LEVEL}",
+                by_dtype=by_dtype, by_layer=by_layer, structure_bytes=max(installed - sum(by_dtype.values()), 0))
+
+
+def constant_bytes(graph: OpGraph) -> tuple[dict[str, int], dict[str, int]]:
+    """By dtype, and by layer with the largest first; what several operators read counts once, for the first."""
     by_dtype: dict[str, int] = {}
     by_layer: dict[str, int] = {}
     seen: set[str] = set()
@@ -27,10 +35,7 @@ def size_of(artifact: Path, graph: OpGraph) -> Size:
             layer = op.source.module if op.source and op.source.module else f"({op.name})"
             by_dtype[constant.dtype] = by_dtype.get(constant.dtype, 0) + constant.bytes
             by_layer[layer] = by_layer.get(layer, 0) + constant.bytes
-    installed = artifact.stat().st_size
-    return Size(installed_bytes=installed, download_bytes=_compressed(artifact), compressor=f"deflate, level {_LEVEL}",
-                by_dtype=dict(sorted(by_dtype.items())), by_layer=dict(sorted(by_layer.items(), key=lambda i: -i[1])),
-                structure_bytes=max(installed - sum(by_dtype.values()), 0))
+    return dict(sorted(by_dtype.items())), dict(sorted(by_layer.items(), key=lambda item: -item[1]))
 
 
 def _compressed(file: Path) -> int:

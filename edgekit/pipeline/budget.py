@@ -1,17 +1,16 @@
-"""Budgets and gates of a recipe, checked against what was verified. What nothing can evaluate is never "met"."""
+"""Budgets and gates of a recipe, checked against what was verified and predicted; else "not evaluated", never "met"."""
 
 from __future__ import annotations
 
 from edgekit.recipe.schema import Budget
+from edgekit.types.budget import BudgetLine
 from edgekit.types.fidelity import Fidelity
-from edgekit.types.report import ArtifactReport, BudgetLine
+from edgekit.types.latency import Latency, Memory
+from edgekit.types.report import ArtifactReport
 
-__all__ = ["budget_lines", "compression_drop", "metric_drop"]
+__all__ = ["budget_lines", "compression_drop", "metric_drop", "predicted_lines", "size_line"]
 
-# Budgets that need an estimate or a device: reported, never met, until something evaluates them.
-_NOT_YET = {"latency_ms": ("ms", "no latency estimate for this device yet"),
-            "peak_memory_mb": ("MB", "no memory estimate for this device yet")}
-
+_MB = 10**6
 
 def metric_drop(fidelity: Fidelity) -> float | None:
     """How much worse the artifact's metric is than that of the model as it was loaded, in the metric's unit (negative:
@@ -49,13 +48,37 @@ def budget_lines(budget: Budget, min_sqnr_db: float, reports: list[ArtifactRepor
                 name="metric_drop", artifact=name, limit=budget.metric_drop, value=drop,
                 unit=report.fidelity.metric_unit or "", met=None if drop is None else drop <= budget.metric_drop + 1e-9,
                 note="the workload has no evaluate()" if drop is None else None))
-        if budget.size_mb is not None:
-            megabytes = report.artifact.bytes / 1e6
-            lines.append(BudgetLine(name="size_mb", artifact=name, limit=budget.size_mb, value=megabytes,
-                                    unit="MB (10^6 bytes)", met=megabytes <= budget.size_mb))
-        for key, (unit, why) in _NOT_YET.items():
-            limit = getattr(budget, key)
-            if limit is not None:
-                lines.append(BudgetLine(name=key, artifact=name, limit=limit, value=None, unit=unit, met=None,
-                                        note=why))
+        lines += size_line(budget, name, report.artifact.bytes)
+        lines += predicted_lines(budget, name, next(iter(report.latencies), None), next(iter(report.memory), None),
+                                 report.no_estimate)
     return lines
+
+
+def size_line(budget: Budget, artifact: str, size: int) -> list[BudgetLine]:
+    """The line of a file of ``size`` bytes; none where the budget does not limit it."""
+    if budget.size_mb is None:
+        return []
+    megabytes = size / _MB
+    return [BudgetLine(name="size_mb", artifact=artifact, limit=budget.size_mb, value=megabytes,
+                       unit="MB (10^6 bytes)", met=megabytes <= budget.size_mb)]
+
+
+def predicted_lines(budget: Budget, artifact: str, latency: Latency | None, memory: Memory | None,
+                    why_not: str | None = None) -> tuple[BudgetLine, ...]:
+    """Lines of latency and memory; without a figure they are not evaluated, for the reason ``why_not``."""
+    lines = []
+    if (limit := budget.latency_ms) is not None:
+        note = why_not
+        if latency is not None:
+            inside = latency.low_ms < limit < latency.high_ms
+            note = (f"{latency.kind} for {latency.device}, {latency.low_ms:.3g} to {latency.high_ms:.3g} ms"
+                    + (": the limit is inside the interval" if inside else ""))
+        lines.append(BudgetLine(name="latency_ms", artifact=artifact, limit=limit, unit="ms", note=note,
+                                value=latency.ms if latency else None,
+                                met=latency.ms <= limit if latency else None))
+    if (limit := budget.peak_memory_mb) is not None:
+        peak = memory.peak_bytes / _MB if memory else None
+        lines.append(BudgetLine(name="peak_memory_mb", artifact=artifact, limit=limit, unit="MB (10^6 bytes)",
+                                note=memory.kind if memory else why_not, value=peak,
+                                met=None if peak is None else peak <= limit))
+    return tuple(lines)

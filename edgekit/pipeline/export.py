@@ -16,6 +16,7 @@ from edgekit.pipeline.budget import budget_lines
 from edgekit.pipeline.correction import Correction
 from edgekit.pipeline.isolation import result_of
 from edgekit.pipeline.memory import give_back
+from edgekit.pipeline.predict import with_estimate
 from edgekit.pipeline.prepare import Prepared, prepare
 from edgekit.pipeline.produce import Produced, Widening, produce
 from edgekit.pipeline.publish import Staging
@@ -111,7 +112,8 @@ def export(request: ExportRequest, run: Run) -> ExportReport:
             raise _nothing_made(failed)
         with run.stage("publish"):
             _write(made, staging.folder)
-        artifacts = [one.report for one in made]
+        with run.stage("estimate"):
+            artifacts = [with_estimate(one.report, one.path, one.graph, request) for one in made]
         lines = budget_lines(request.recipe.recipe.budget, request.recipe.recipe.fidelity.min_sqnr_db, artifacts)
         report = ExportReport(
             workload=_workload_facts(request, prepared), recipe=canonical(request.resolved),

@@ -48,6 +48,7 @@ class Produced:
     path: Path
     report: ArtifactReport
     vectors: tuple[Vector, ...]
+    graph: OpGraph
 
 
 class Widening:
@@ -202,7 +203,8 @@ def produce(run: Run, request: ExportRequest, prepared: Prepared, name: str, cel
             next="name the layers under quantize.keep_float if they should stay float, or report the model")
     described = artifact.model_copy(update={"path": path.name, "notes": (*artifact.notes, *notes)})
     float_rules = tuple(vars(rule) for rule in plan.keep_float)
-    return Produced(path, ArtifactReport(artifact=described, fidelity=fidelity, float_rules=float_rules), vectors)
+    return Produced(path, ArtifactReport(artifact=described, fidelity=fidelity, float_rules=float_rules), vectors,
+                    graph)
 
 
 def _rank(request: ExportRequest, fidelity: Fidelity) -> tuple[bool, float, float]:

@@ -115,7 +115,7 @@ class Fidelity(_Part):
 
 
 class Budget(_Part):
-    """What the result must fit. A budget that nothing can evaluate yet is reported "not evaluated", never met."""
+    """What the result must fit. A budget that nothing can evaluate is reported "not evaluated", never met."""
 
     metric_drop: float | None = Field(
         default=None, ge=0,
@@ -123,9 +123,9 @@ class Budget(_Part):
                     "compression, in the metric's own unit")
     size_mb: float | None = Field(default=None, gt=0, description="the artifact's file, 10^6 bytes")
     latency_ms: float | None = Field(default=None, gt=0,
-                                     description="one inference on the device, milliseconds; not evaluated yet")
+                                     description="one inference on the device, milliseconds, as predicted")
     peak_memory_mb: float | None = Field(default=None, gt=0,
-                                         description="peak of one inference, 10^6 bytes; not evaluated yet")
+                                         description="peak of one inference, 10^6 bytes, as predicted")
 
 
 class ExecutorchOptions(_Part):

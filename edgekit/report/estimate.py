@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+from edgekit.report import facts, prediction
+from edgekit.types.budget import BudgetLine
 from edgekit.types.estimate import DeviceEstimate, Estimate, Size
 from edgekit.types.latency import Memory
 
@@ -12,29 +17,51 @@ __all__ = ["memory_line", "print_estimate"]
 
 _MIB = 2**20
 _LAYERS = 10
+_OPERATORS = 8
+_STYLES = {True: "green", False: "red", None: "yellow"}
 
 
 def print_estimate(found: Estimate, console: Console) -> None:
-    """Prints time and memory on each device, then the size by dtype and layer."""
+    """Prints time and memory on each device with the recipe's verdict, then the size by dtype and layer."""
     console.print(Text(found.artifact, style="bold"))
     for device in found.devices:
         _print_device(device, console)
     _print_size(found.size, console)
+    _print_budget(found.budget, console)
 
 
 def _print_device(device: DeviceEstimate, console: Console) -> None:
-    t, p = device.latency, device.parts
+    t = device.latency
     threads = f"{t.threads} thread{'s' * (t.threads > 1)}"
     console.print(Text.assemble("  ", (device.device, "bold"), f" ({device.core}, {threads})"))
-    console.print(Text(f"    latency: {t.ms:.3g} ms [{t.kind}], 90 % interval {t.low_ms:.3g} to {t.high_ms:.3g} ms"))
-    console.print(Text(f"      bound by {p.bound_by}: compute {p.compute_ms:.3g} ms, memory {p.memory_ms:.3g} ms, "
-                       f"overhead {p.overhead_ms:.3g} ms"))
+    console.print(Text(f"    latency: {t.ms:.3g} ms [{t.kind}, tier {t.tier}], 90 % interval {t.low_ms:.3g} to "
+                       f"{t.high_ms:.3g} ms"))
+    console.print(Text(f"      {prediction.parts(device)}"))
     console.print(Text.assemble(
         f"    memory: {device.memory.peak_bytes / _MIB:.1f} MiB at the peak [{device.memory.kind}], an app gets "
         f"{device.fit.budget_bytes / _MIB:.0f}: ", ("fits", "green") if device.fit.fits else ("does not fit", "red")))
-    if device.memory_split is not None:
-        console.print(Text(f"      {memory_line(device.memory_split)}"))
+    console.print(Text(f"      {memory_line(device.memory_split or device.memory)}"))
+    _print_budget(device.budget, console)
+    console.print(_operators(device))
     console.print(Text(f"    costs {device.facts['costs']}", style="dim"))
+
+
+def _operators(device: DeviceEstimate) -> Table:
+    rows = prediction.operator_rows(device)
+    table = Table(*prediction.OPERATOR_COLUMNS, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for row in rows[:_OPERATORS]:
+        table.add_row(*map(Text, row))
+    if len(rows) > _OPERATORS:
+        table.add_row(Text(f"and {len(rows) - _OPERATORS} more: --json", style="dim"))
+    return table
+
+
+def _print_budget(lines: Iterable[BudgetLine], console: Console) -> None:
+    for line in lines:
+        verdict = facts.verdict(line)
+        console.print(Text.assemble(f"    {line.name} {'-' if line.value is None else f'{line.value:.4g}'} of "
+                                    f"{line.limit:g} {line.unit}: ", (verdict.text, _STYLES[verdict.good]),
+                                    f" ({line.note})" if line.note else ""))
 
 
 def memory_line(found: Memory) -> str:
@@ -47,10 +74,7 @@ def memory_line(found: Memory) -> str:
 def _print_size(size: Size, console: Console) -> None:
     console.print(Text(f"  size: {size.installed_bytes:,} bytes installed, {size.download_bytes:,} downloaded "
                        f"({size.compressor})"))
-    dtypes = ", ".join(f"{dtype} {n:,}" for dtype, n in size.by_dtype.items())
-    console.print(Text(f"    constants: {dtypes or 'none'}; the rest of the file: {size.structure_bytes:,}"))
-    for layer, n in list(size.by_layer.items())[:_LAYERS]:
+    console.print(Text(f"    constants: {prediction.dtypes(size.by_dtype)}; the rest of the file: "
+                       f"{size.structure_bytes:,}"))
+    for layer, n in prediction.largest(size.by_layer, _LAYERS):
         console.print(Text(f"    {n:>12,}  {layer}"))
-    if len(size.by_layer) > _LAYERS:
-        console.print(Text(f"    {sum(list(size.by_layer.values())[_LAYERS:]):>12,}  in {len(size.by_layer) - _LAYERS} "
-                           "more layers"))

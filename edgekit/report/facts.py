@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.types.artifact import Artifact, KeptFloat
+from edgekit.types.budget import BudgetLine
 from edgekit.types.fidelity import Fidelity
 from edgekit.types.latency import Latency, Memory
-from edgekit.types.report import ArtifactReport, BudgetLine, ExportReport
+from edgekit.types.report import ArtifactReport, ExportReport
 from edgekit.types.tensor import TensorSpec
 
 __all__ = [
@@ -78,7 +79,9 @@ def latency(value: Latency) -> str:
 
 
 def memory(value: Memory) -> str:
-    return f"{megabytes(value.peak_bytes)} peak, {value.kind}"
+    named = {"arena": value.arena_bytes, "weights": value.weight_bytes, "runtime": value.runtime_bytes}
+    split = ", ".join(f"{name} {megabytes(n)}" for name, n in named.items() if n is not None)
+    return f"{megabytes(value.peak_bytes)} peak, {value.kind}{': ' if split else ''}{split}"
 
 
 def tensor(spec: TensorSpec) -> str:

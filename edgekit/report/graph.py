@@ -1,4 +1,4 @@
-"""An OpGraph on the terminal: operators, sizes by dtype, the largest constants, what is not delegated and why."""
+"""An OpGraph on the terminal: operators, sizes by dtype and layer, largest tensors, what is not delegated and why."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgekit.estimate.size import constant_bytes
+from edgekit.report import prediction
 from edgekit.types.graph import OpGraph
 from edgekit.types.tensor import TensorSpec
 
@@ -28,11 +30,13 @@ def print_graph(graph: OpGraph, artifact: Path, console: Console) -> None:
     for title, specs in (("in", graph.inputs), ("out", graph.outputs)):
         for spec in specs:
             console.print(Text(f"  {title:>3}  {_spec(spec)}"))
-    table = Table("#", "operator", "kind", "dtype", "M MACs", "weight bytes", "runs on", "module", title="Operators")
+    table = Table("#", "operator", "kind", "dtype", "M MACs", "weight bytes", "output bytes", "runs on", "module",
+                  title="Operators")
     for op in graph.ops:
         table.add_row(*map(Text, (
             str(op.index), op.name, op.kind, op.dtype, f"{op.macs / 1e6:.3f}" if op.macs else "",
-            str(op.weight_bytes) if op.weight_bytes else "", op.processor, op.source.module if op.source else "")))
+            str(op.weight_bytes) if op.weight_bytes else "", str(graph.output_bytes(op)), op.processor,
+            op.source.module if op.source else "")))
     console.print(table)
     for dtype, count in graph.weight_bytes_by_dtype().items():
         console.print(Text(f"  constants {dtype}: {count} bytes"))
@@ -43,6 +47,14 @@ def print_graph(graph: OpGraph, artifact: Path, console: Console) -> None:
         table.add_row(*map(Text, (constant.name[-60:], str(list(constant.shape)), constant.dtype, str(constant.bytes),
                                   op.source.module if op.source else "")))
     console.print(table)
+    layers = Table("bytes of constants", "layer", title="Size by layer")
+    for layer, n in prediction.largest(constant_bytes(graph)[1], LARGEST):
+        layers.add_row(f"{n:,}", Text(layer))
+    console.print(layers)
+    made = Table("activation", "shape", "dtype", "bytes", title="Largest activations")
+    for spec in sorted(graph.activations(), key=lambda spec: -spec.bytes)[:LARGEST]:
+        made.add_row(*map(Text, (spec.name[-60:], str(list(spec.shape)), spec.dtype, str(spec.bytes))))
+    console.print(made)
     behind = [op for op in graph.ops if not op.delegated]
     for op in behind:
         console.print(Text(f"  not delegated: {op.name} at {op.source or op.outputs[:1]}: {op.reason}"))

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from edgekit.report import facts
+from edgekit.report import facts, prediction
 from edgekit.report.bars import bars
 from edgekit.report.facts import Status
 from edgekit.types.report import ArtifactReport, ExportReport
@@ -80,10 +80,19 @@ def _details(one: ArtifactReport) -> str:
                          f" (measured, {f.inputs} inputs: {f.input_source})"),
             ("inputs", "\n".join(map(facts.tensor, a.inputs))), ("outputs", "\n".join(map(facts.tensor, a.outputs))),
             ("latency", "\n".join(map(facts.latency, one.latencies))),
-            ("memory", "\n".join(map(facts.memory, one.memory))),
+            ("time is", prediction.parts(one.estimate) if one.estimate else ""),
+            ("no latency", one.no_estimate or ""), ("memory", "\n".join(map(facts.memory, one.memory))),
+            ("constants", f"{prediction.dtypes(one.size.by_dtype)} bytes" if one.size else ""),
             ("kept float", "\n".join(facts.kept_float(a))), ("not delegated", "\n".join(facts.not_delegated(a))),
             ("notes", "\n".join(a.notes))]
-    return _section(a.format, _table((), [[name, text] for name, text in rows if text]))
+    tables = _table((), [[name, text] for name, text in rows if text])
+    if one.estimate:
+        operators = prediction.operator_rows(one.estimate)
+        tables += _fold("Operators by time", _table(prediction.OPERATOR_COLUMNS, operators))
+    if one.size:
+        layers = [[f"{n:,}", layer] for layer, n in one.size.by_layer.items()]
+        tables += _fold("Size by layer", _table(("bytes of constants", "layer"), layers))
+    return _section(a.format, tables)
 
 
 def _passes(report: ExportReport) -> str:

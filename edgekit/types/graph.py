@@ -76,6 +76,15 @@ class OpGraph(Data):
         """Share of multiply-accumulates that the delegate runs, 0 to 1; None where the graph has none."""
         return sum(op.macs for op in self.ops if op.delegated) / self.macs if self.macs else None
 
+    def activations(self) -> list[TensorSpec]:
+        """What operators make, each once."""
+        made = dict.fromkeys(name for op in self.ops for name in op.outputs)
+        return [self.tensors[name] for name in made if name in self.tensors]
+
+    def output_bytes(self, op: Op) -> int:
+        """Bytes of what ``op`` makes."""
+        return sum(self.tensors[name].bytes for name in op.outputs if name in self.tensors)
+
     def weight_bytes_by_dtype(self) -> dict[str, int]:
         """Bytes of all distinct constants by stored dtype."""
         seen: dict[str, Constant] = {c.name: c for op in self.ops for c in op.constants}

@@ -8,10 +8,12 @@ from pydantic import Field
 
 from edgekit.types.artifact import Artifact
 from edgekit.types.base import Data
+from edgekit.types.budget import BudgetLine
+from edgekit.types.estimate import DeviceEstimate, Size
 from edgekit.types.fidelity import Fidelity
 from edgekit.types.latency import Latency, Memory
 
-__all__ = ["ArtifactReport", "BudgetLine", "ExportReport", "FormatFailure", "PassReport", "StageRecord"]
+__all__ = ["ArtifactReport", "ExportReport", "FormatFailure", "PassReport", "StageRecord"]
 
 
 class StageRecord(Data):
@@ -21,21 +23,6 @@ class StageRecord(Data):
     seconds: float
     cached: bool
     peak_rss_bytes: int
-
-
-class BudgetLine(Data):
-    """``met`` is None when nothing can evaluate the budget yet: reported "not evaluated", never met.
-
-    ``artifact`` names the format the line is about; ``note`` says why it was not evaluated or how it was.
-    """
-
-    name: str
-    artifact: str | None
-    limit: float
-    value: float | None
-    unit: str
-    met: bool | None
-    note: str | None = None
 
 
 class PassReport(Data):
@@ -49,7 +36,8 @@ class PassReport(Data):
 class ArtifactReport(Data):
     """An artifact with its proof: fidelity, latencies and memory where known.
 
-    ``float_rules`` are those that it was made with, the fields of ``contracts.FloatRule`` by name.
+    ``float_rules`` are those that it was made with, the fields of ``contracts.FloatRule`` by name. ``estimate`` is on
+    the recipe's device; where there is none, ``no_estimate`` says why.
     """
 
     artifact: Artifact
@@ -57,6 +45,9 @@ class ArtifactReport(Data):
     float_rules: tuple[dict[str, str | None], ...] = ()
     latencies: tuple[Latency, ...] = ()
     memory: tuple[Memory, ...] = ()
+    size: Size | None = None
+    estimate: DeviceEstimate | None = None
+    no_estimate: str | None = None
 
 
 class FormatFailure(Data):

@@ -58,6 +58,38 @@ def test_a_device_that_is_too_small(exported: Exported, tmp_path: Path, capsys: 
     assert (status, found["devices"][0]["fit"]["fits"]) == (4, False)
 
 
+def test_the_analytic_tier_needs_no_emulator(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "empty"))
+    status, found = document(capsys, str(exported.out / "model.tflite"), "--device", "pixel-8", "--tier", "analytic")
+    device, = found["devices"]
+    assert (status, device["latency"]["tier"], device["counts"]) == (0, "analytic", None)
+    assert device["memory"]["kind"] == "predicted"
+    assert device["operators"]
+
+
+def test_a_recipe_brings_device_threads_and_budget(exported: Exported, tmp_path: Path,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "board.yaml"
+    recipe.write_text("name: board\ndevice: raspberry-pi-4b\nthreads: 4\nformats: [tflite]\n"
+                      "quantize: {scheme: w8a8-static}\n"
+                      "budget: {size_mb: 4, latency_ms: 0.0001, peak_memory_mb: 40}\n")
+    status, found = document(capsys, str(exported.out / "model.tflite"), "--recipe", str(recipe), "--tier", "analytic")
+    device, = found["devices"]
+    assert (status, device["device"], device["latency"]["threads"]) == (1, "raspberry-pi-4b", 4)
+    assert {line["name"]: line["met"] for line in (*found["budget"], *device["budget"])} == {
+        "size_mb": True, "latency_ms": False, "peak_memory_mb": True}
+    assert run(["estimate", str(exported.out / "model.tflite"), "--recipe", str(recipe), "--tier", "analytic"]) == 1
+    said = capsys.readouterr().out
+    for part in ("MISSED", "bound by", "share of time", "latency_ms"):
+        assert part in said
+
+
+def test_no_device_at_all(exported: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = document(capsys, str(exported.out / "model.tflite"))
+    assert (status, found["error"]["code"]) == (2, "usage")
+
+
 @pytest.mark.parametrize(("arguments", "code", "status"), [
     (["--device", "pixel8"], "device-unknown", 4),
     (["--device", "pixel-8", "--threads", "2"], "device-threads", 4),

@@ -1,9 +1,10 @@
 """A report as an export makes it, with everything in it that can happen."""
 
 from edgekit.types.artifact import Artifact, KeptFloat, NotDelegated
+from edgekit.types.budget import BudgetLine
 from edgekit.types.fidelity import Fidelity
 from edgekit.types.latency import Latency, Memory
-from edgekit.types.report import ArtifactReport, BudgetLine, ExportReport, FormatFailure, PassReport, StageRecord
+from edgekit.types.report import ArtifactReport, ExportReport, FormatFailure, PassReport, StageRecord
 from edgekit.types.tensor import QuantParams, TensorSpec
 
 
