@@ -38,6 +38,7 @@ class Case:
     make: Callable[[], nn.Module]
     shapes: tuple[tuple[int, ...], ...]
     schemes: tuple[str, ...]
+    image: bool = True  # whether its inputs are maps of channels, whose layout is the format's
 
 
 # Input channels, output channels, side: layers of published mobile networks, and some that divide into no tile.
@@ -82,34 +83,50 @@ def _weighted() -> Iterator[Case]:
                    ((1, heads, rows, inner), (1, heads, inner, columns)), _BOTH)
 
 
-_OF_MAP: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "relu": F.relu, "hard_swish": F.hardswish, "hard_sigmoid": F.hardsigmoid,
-    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu, "exp": torch.exp,
-    "leaky_relu": lambda x: F.leaky_relu(x, 0.1), "times_constant": lambda x: x * 1.7,
+Function = Callable[..., torch.Tensor]
+_OF_VALUES: dict[str, Function] = {
+    "relu": F.relu, "hard_swish": F.hardswish, "hard_sigmoid": F.hardsigmoid, "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu, "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
+    "times_constant": lambda x: x * 1.7, "add": torch.add, "mul": torch.mul}
+# Of a map, whose converters put the channels last where the runtime wants them so.
+_OF_WINDOWS: dict[str, Function] = {
     "max_pool2": lambda x: F.max_pool2d(x, 2, 2), "max_pool3": lambda x: F.max_pool2d(x, 3, 2, 1),
-    "avg_pool2": lambda x: F.avg_pool2d(x, 2, 2), "mean": lambda x: x.mean((2, 3)), "pad": lambda x: F.pad(x, (1, 1, 1, 1)), "slice": lambda x: x[:, :, 1:, 2:],
-    "transpose": lambda x: x.transpose(1, 2), "reshape": lambda x: x.reshape(1, x.shape[1], -1),
-    "resize": lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"),
+    "avg_pool2": lambda x: F.avg_pool2d(x, 2, 2),
+    "bilinear": lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"),
     "nearest": lambda x: F.interpolate(x, scale_factor=2.0)}
-_OF_PAIR: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "add": torch.add, "mul": torch.mul, "concat": lambda x, y: torch.cat([x, y], 1)}
-_OF_ROWS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+_OF_ROWS: dict[str, Function] = {
     "softmax": lambda x: F.softmax(x, -1), "layer_norm": lambda x: F.layer_norm(x, x.shape[-1:]),
     "sum": lambda x: x.sum(-1), "argmax": lambda x: x.argmax(-1)}
+_PAIRS = ("add", "mul", "concat", "gate")
 
 
-def _plain() -> Iterator[Case]:
+def _of_places(last: bool) -> dict[str, Function]:
+    """Of a map whose channels are the last or the second dimension."""
+    channel, high, wide = (3, 1, 2) if last else (1, 2, 3)
+    border = (0, 0, 1, 1, 1, 1) if last else (1, 1, 1, 1)
+    return {"mean": lambda x: x.mean((high, wide)), "gate": torch.mul,
+            "concat": lambda x, y: torch.cat([x, y], channel), "pad": lambda x: F.pad(x, border),
+            "slice": lambda x: x.narrow(high, 1, x.shape[high] - 1).narrow(wide, 2, x.shape[wide] - 2),
+            "transpose": lambda x: x.transpose(1, 2), "reshape": lambda x: x.reshape(1, -1, x.shape[3])}
+
+
+def _plain(last: bool) -> Iterator[Case]:
     for channels, side in _MAPS:
-        one = (1, channels, side, side)
-        for name, function in _OF_MAP.items():
-            yield Case(f"{name} {channels} {side}", lambda f=function: Apply(f), (one,), _BOTH)  # type: ignore[misc]
-        for name, of_two in _OF_PAIR.items():
-            yield Case(f"{name} {channels} {side}", lambda f=of_two: Pair(f), (one, one), _BOTH)  # type: ignore[misc]
-        yield Case(f"gate {channels} {side}", lambda: Pair(torch.mul), (one, (1, channels, 1, 1)), _BOTH)
+        first = (1, channels, side, side)
+        natural = (1, side, side, channels) if last else first
+        one = (1, 1, 1, channels) if last else (1, channels, 1, 1)
+        for name, function in {**_OF_VALUES, **_of_places(last)}.items():
+            second = ((one if name == "gate" else natural),) if name in _PAIRS else ()
+            yield Case(f"{name} {channels} {side}", _applied(function, len(second)), (natural, *second), _BOTH, False)
+        for name, function in _OF_WINDOWS.items():
+            yield Case(f"{name} {channels} {side}", _applied(function), (first,), _BOTH)
     for rows in ((1, 1000), (197, 197), (32, 384)):
         for name, function in _OF_ROWS.items():
-            yield Case(f"{name} {rows[0]} {rows[1]}", lambda f=function: Apply(f), ((1, *rows),),  # type: ignore[misc]
-                       _BOTH)
+            yield Case(f"{name} {rows[0]} {rows[1]}", _applied(function), ((1, *rows),), _BOTH, False)
+
+
+def _applied(function: Function, more: int = 0) -> Callable[[], nn.Module]:
+    return lambda: (Pair if more else Apply)(function)
 
 
 def _chain(count: int) -> Callable[[], nn.Module]:
@@ -127,5 +144,6 @@ CHAINS = (1, 9)
 _EMPTY = tuple(Case(f"chain {n}", _chain(n), ((1, 4),), _BOTH) for n in CHAINS)
 
 
-def cases() -> list[Case]:
-    return [*_EMPTY, *_weighted(), *_plain()]
+def cases(last: bool) -> list[Case]:
+    """All of them; ``last``: for a runtime that has channels last."""
+    return [*_EMPTY, *_weighted(), *_plain(last)]

@@ -55,7 +55,7 @@ def write_artifact(format_name: str, case: Case, scheme: str, folder: Path) -> t
     plan = QuantPlan(
         scheme=SCHEMES[scheme], observer="minmax", keep_float=tuple(default_rules(program, SCHEMES[scheme])),
         calibration=(inputs,) * SAMPLES if SCHEMES[scheme].needs_calibration else (),
-        io=IoSpec(border, "nhwc" if format_name == "tflite" else "nchw"))
+        io=IoSpec(border, "nhwc" if format_name == "tflite" and case.image else "nchw"))
     out = folder / f"{scheme}{form.suffix}"
     form.export(program, plan, out, folder / ("scratch" if format_name != "executorch" else scheme))
     session = form.load(out)
@@ -107,16 +107,17 @@ class Kept:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("format", choices=("tflite", "executorch", "onnx"))
-    parser.add_argument("--only", default="", help="cases whose name begins so")
+    parser.add_argument("--only", nargs="*", default=[""], help="cases whose name begins so, in this order")
     parser.add_argument("--schemes", nargs="*", help="these only")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     kept = Kept(options.format)
     form = get_format(options.format)
     with ThreadPoolExecutor(options.processes) as pool:
-        for case in cases():
+        chosen = [(case, [case.name.startswith(o) for o in options.only]) for case in cases(options.format == "tflite")]
+        for case in (case for case, begins in sorted(chosen, key=lambda c: (c[1] + [True]).index(True)) if any(begins)):
             todo = [s for s in case.schemes if not kept.has(case, s) and s in (options.schemes or case.schemes)]
-            if not todo or not case.name.startswith(options.only):
+            if not todo:
                 continue
             with tempfile.TemporaryDirectory(prefix="kernels-") as temporary:
                 for scheme in todo:

@@ -35,6 +35,8 @@ _IMAGE = 4  # fewer input channels: the first convolution, of which kernels fill
 # Output channels that a kernel computes at once: it spends as much on a tile that is not full.
 _TILES = {("tflite", "int8"): 16, ("tflite", "int8d"): 16, ("executorch", "int8"): 16, ("executorch", "int8d"): 16}
 _TILED = ("gemm", "conv", "linear", "image")
+# Channels that each result of a depthwise convolution costs beside its own: finding its window.
+_PIXEL = 9
 _ODD = 8  # output channels that this does not divide take other, slower kernels
 # Operators that pass on the same bytes under another shape, and copy nothing.
 _VIEWS = frozenset({("onnx", "Reshape"), ("onnx", "Flatten"), ("onnx", "Squeeze"), ("onnx", "Unsqueeze"),
@@ -44,10 +46,13 @@ _SLOW = ("portable", "builtin")
 
 
 def operators_of(graph: OpGraph) -> list[tuple[Op, Operator]]:
-    """What executes, in order. Left out: views, and what has only constants to work on, which is done at loading."""
+    """What executes, in order.
+
+    Left out: views, what has only constants to work on (done at loading), and what XNNPACK does within a convolution.
+    """
     reader = _Reader(graph)
     return [(op, reader.operator(op)) for op in graph.ops
-            if reader.computed(op) and (graph.format, op.name) not in _VIEWS]
+            if reader.computed(op) and not reader.fused(op) and (graph.format, op.name) not in _VIEWS]
 
 
 def kernel_of(kind: str) -> str:
@@ -61,6 +66,11 @@ class _Reader:
         self._made = {name for op in graph.ops for name in op.outputs}
         self._constants = {c.name for op in graph.ops for c in op.constants}
         self._borders = {(spec.shape, spec.dtype) for spec in graph.inputs}
+        self._readers: dict[str, list[Op]] = {}
+        for op in graph.ops:
+            for name in op.inputs:
+                self._readers.setdefault(name, []).append(op)
+        self._padded = {pad.outputs[0]: pad.inputs[0] for pad in graph.ops if self.fused(pad)}
         # in order of execution: what only constants feed is itself one
         self._unpacked: set[str] = set()
         for op in graph.ops:
@@ -70,6 +80,12 @@ class _Reader:
     def computed(self, op: Op) -> tuple[str, ...]:
         """The inputs that change from call to call. A .tflite names its constants among an operator's inputs."""
         return tuple(name for name in op.inputs if self._changes(name))
+
+    def fused(self, op: Op) -> bool:
+        """Zeros around an image that XNNPACK's convolutions add as they read it."""
+        readers = self._readers.get(op.outputs[0], []) if op.outputs else []
+        return op.kind == "pad" and op.processor == "xnnpack" and bool(readers) and all(
+            one.kind in ("conv", "depthwise_conv") and one.processor == "xnnpack" for one in readers)
 
     def _changes(self, name: str) -> bool:
         if name in self._made:
@@ -83,6 +99,8 @@ class _Reader:
         inputs, outputs = self._sizes(op, self.computed(op)), self._sizes(op, op.outputs)
         kernel = self._kernel(op, weights)
         macs = float(op.macs)
+        if kernel.startswith("depthwise") and weights:
+            macs *= 1 + _PIXEL / weights[0].shape[0 if self._graph.format == "onnx" else -1]
         if kernel in _TILED and weights and (channels := self._channels(op, weights[0])):
             tile = _TILES.get((self._graph.format, dtype), 1)
             macs *= -(-channels // tile) * tile / channels
@@ -132,7 +150,7 @@ class _Reader:
         """Elements and bytes of each tensor; one of unknown shape counts as the operator's largest."""
         known = [self._graph.tensors[n] for n in (*op.inputs, *op.outputs) if n in self._graph.tensors]
         largest = max(known, key=lambda spec: spec.elements, default=TensorSpec(name="", shape=(), dtype=op.dtype))
-        found = [self._graph.tensors.get(name, largest) for name in names]
+        found = [self._graph.tensors.get(self._padded.get(name, name), largest) for name in names]
         return [(spec.elements, spec.bytes) for spec in found]
 
 
