@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -156,7 +157,9 @@ def main() -> None:
                 sizes = sorted(map(abs, found_errors))
                 note(f"{format_name} {core} {name}: {len(sizes)} calls, median {statistics.median(sizes):.1%}, worst "
                      f"{sizes[-1]:.1%}")
-            write(KernelTable(runtime=RUNTIMES[format_name], core=core, kernels=kernels, provenance={
+            every = sorted(abs(math.log1p(e)) for each in errors.values() for e in each)
+            write(KernelTable(runtime=RUNTIMES[format_name], core=core, kernels=kernels,
+                              spread=every[int(0.9 * len(every))], provenance={
                 "counts": f"{len(own)} artifacts of one operator under the emulated device (benchmarks/kernels/"
                           f"counts.py, benchmarks/data/kernels/{format_name}.csv)",
                 "fit": "benchmarks/kernels/fit.py",
