@@ -38,8 +38,8 @@ PRIORS = {
     "cortex-x3": (0.35, 0.35, 0.4, 0.35, 0.25, 0.2, 2.0, 10.0),
     "cortex-x4": (0.3, 0.3, 0.35, 0.3, 0.25, 0.2, 2.0, 10.0)}
 LINE_NS, REGION_CYCLES, BUS_SHARE = 10.0, 20e3, 0.5
-PULL = 0.001  # of the rows' number: the weight of the priors against the rows
-SOFT = 0.15  # relative errors beyond this count less
+PULL = 0.0005  # of the rows' number: the weight of the priors against the rows
+SOFT = 0.07  # relative errors beyond this count less
 INSIDE = 0.9
 ONE_MACHINE = 1.5  # how much wider an interval is where one machine was measured
 UNKNOWN_CORE = 0.15  # added to ln(predicted / measured) where none was
