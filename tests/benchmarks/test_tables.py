@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_page_shows_the_committed_results():
-    run = subprocess.run([sys.executable, str(ROOT / "benchmarks" / "tables.py"), "--check"], capture_output=True,
-                         text=True)
+@pytest.mark.parametrize("script", ["tables.py", "estimate_errors.py"])
+def test_the_pages_show_the_committed_results(script):
+    run = subprocess.run([sys.executable, str(ROOT / "benchmarks" / script), "--check"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
 
 
