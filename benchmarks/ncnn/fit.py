@@ -107,7 +107,7 @@ def timing_of(core: str, theta: np.ndarray, machines: Sequence[str]) -> CoreTimi
     own = {name: Machine.model_construct(line_ns=math.exp(line + own_line), scale=math.exp(scale))
            for name, own_line, scale in zip(machines, rest[::2], rest[1::2], strict=True)}
     return CoreTiming.model_construct(core=core, cycles=cycles, line_ns=math.exp(line), streamed=logistic(streamed),
-                                      bus_share=math.exp(bus), threads=threads, machines=own)
+                                      bus_share=math.exp(bus), threads=threads, operator_cycles=0.0, machines=own)
 
 
 def apart(timing: CoreTiming, table: Table) -> np.ndarray:

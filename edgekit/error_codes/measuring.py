@@ -65,6 +65,10 @@ MEASURING: dict[str, tuple[str, str]] = {
     "processor-format": (
         "a device cannot run the artifact's format",
         "The profile's `processors` list the formats whose runtime the device has. Export for one of them."),
+    "samples-few": (
+        "too few measured models to calibrate a device",
+        "Costs of a core are moved to measurements of at least five models, better ten of different kinds and sizes: "
+        "fewer say how fast the device is, but not what it is slow at."),
     "target-address": (
         "a target's address is missing or wrong",
         "Targets are written host, emulated:DEVICE with a device's id or the file of a profile, ssh:HOST as you would "

@@ -80,5 +80,5 @@ def price(work: Work, timing: CoreTiming, ghz: float, gb_s: float, threads: int 
     bus_ns = last.lines * LINE_BYTES / (timing.bus_share * gb_s)
     of = timing.threads
     compute = cycles * (1 - of.parallel_share + of.parallel_share / threads)
-    regions = work.regions * of.region_cycles * (threads > 1)
-    return Price(compute / ghz * 1e-6, (waiting_ns**_SHARP + bus_ns**_SHARP)**(1 / _SHARP) * 1e-6, regions / ghz * 1e-6)
+    calls = work.regions * (timing.operator_cycles + of.region_cycles * (threads > 1))
+    return Price(compute / ghz * 1e-6, (waiting_ns**_SHARP + bus_ns**_SHARP)**(1 / _SHARP) * 1e-6, calls / ghz * 1e-6)

@@ -61,6 +61,7 @@ class CoreTiming(_Part):
     streamed: float = Field(ge=0, le=1, description="of that, what a line costs that continues a stream")
     bus_share: float = Field(gt=0, le=2, description="of the memory's peak bandwidth, what lines from it reach")
     threads: Threading
+    operator_cycles: float = Field(default=0, ge=0, description="of each operator's call, beside what it executes")
     machines: dict[Text, Machine] = Field(default={}, description="those that it was fitted on")
     spread: float = Field(gt=0, description="half of the 90 % interval of ln(predicted / measured), machine left out")
     measured_spread: float = Field(gt=0, description="the same on one of ``machines``, network left out")

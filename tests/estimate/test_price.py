@@ -55,6 +55,12 @@ def test_threads_divide_a_share_and_pay_for_operators() -> None:
     assert (one.overhead_ms, four.overhead_ms) == (0, pytest.approx(0.01))
 
 
+def test_a_call_may_cost_more_than_it_executes() -> None:
+    calls = TIMING.model_copy(update={"operator_cycles": 500})
+    one, four = (price(work(), calls, 1, WIDE, threads).overhead_ms for threads in (1, 4))
+    assert (one, four) == (pytest.approx(0.005), pytest.approx(0.015))
+
+
 def test_all_threads_share_one_bus() -> None:
     lines = Misses(1e5, 1e5)
     one, four = (price(work(NONE, lines), TIMING, 1, 8, threads) for threads in (1, 4))
