@@ -16,10 +16,13 @@ from edgekit.errors import DeviceError
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--timeout", type=click.FloatRange(1, 86400), default=600, show_default=True,
               help="Seconds for each device.")
+@click.option("--calibration", type=click.Path(path_type=Path),
+              help="What `edgekit devices calibrate` wrote for the device; else what lies beside a profile's file.")
 @json_option
-def estimate(artifact: Path, devices: tuple[str, ...], threads: int, timeout: float, as_json: bool) -> int:
+def estimate(artifact: Path, devices: tuple[str, ...], threads: int, timeout: float, calibration: Path | None,
+             as_json: bool) -> int:
     from edgekit import api
-    found = api.estimate(artifact, devices, threads=threads, timeout_seconds=timeout)
+    found = api.estimate(artifact, devices, threads=threads, timeout_seconds=timeout, calibration=calibration)
     if as_json:
         emit_json("estimate", 1, found.model_dump(mode="json"))
     else:

@@ -13,7 +13,7 @@ from edgekit.errors import UsageError
 from edgekit.estimate.price import Misses, Work, price
 from edgekit.estimate.timing import CoreTiming, Machine
 
-__all__ = ["FEWEST", "Sample", "apart", "calibrate"]
+__all__ = ["FEWEST", "Calibrated", "Sample", "apart", "calibrate"]
 
 FEWEST = 5  # samples
 # What the fit multiplies, and how far the logarithm of each factor goes for the price of one usual error.
@@ -42,8 +42,18 @@ class Sample:
     ms: float
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    """A device's own costs; beside them ln(predicted / measured) of each sample, in their order, float64 arrays:
+    ``left_out`` by costs that the other samples gave, ``before`` by the costs that ship."""
+
+    timing: CoreTiming
+    left_out: Any
+    before: Any
+
+
 def calibrate(samples: Sequence[Sample], timing: CoreTiming, device: str,
-              provenance: Mapping[str, str] | None = None) -> CoreTiming:
+              provenance: Mapping[str, str] | None = None) -> Calibrated:
     """``timing`` for ``device``, moved as far as the samples demand: the most likely costs a posteriori.
 
     The logarithms of predicted / measured, and those of the factors on cycles, lines, calls, regions and the machine's
@@ -67,7 +77,8 @@ def calibrate(samples: Sequence[Sample], timing: CoreTiming, device: str,
     said = {"calibration": f"{len(samples)} measured models on {device}; before: {timing.core}'s costs as they ship",
             "calibration_error": f"each model left out: median {_median(left_out):.1%}, 90 % interval "
                                  f"{math.expm1(spread):.1%} wide each way; before: median {_median(before):.1%}"}
-    return _rounded(_moved(timing, device, theta), spread, {**timing.provenance, **said, **(provenance or {})})
+    own = _rounded(_moved(timing, device, theta), spread, {**timing.provenance, **said, **(provenance or {})})
+    return Calibrated(own, left_out, before)
 
 
 def apart(samples: Sequence[Sample], timing: CoreTiming, device: str) -> Any:

@@ -6,23 +6,27 @@ import math
 
 from edgekit.devices.profile import Cluster, Device
 from edgekit.estimate.price import Misses, Work, price
-from edgekit.estimate.timings import get_timing
+from edgekit.estimate.timing import CoreTiming
 from edgekit.types.estimate import LatencyParts
 from edgekit.types.graph import OpGraph
 from edgekit.types.latency import Counts, Latency
 
-__all__ = ["counted_latency"]
+__all__ = ["counted_latency", "counted_work"]
 
 
-def counted_latency(counts: Counts, graph: OpGraph, device: Device, cluster: Cluster, threads: int,
-                    runtime: str) -> tuple[Latency, LatencyParts, dict[str, str]]:
-    """Predicted latency with its 90 % interval, its parts, and what it rests on. Raises DeviceError."""
-    timing = get_timing(cluster.core)
-    own = timing.machines.get(device.id)
+def counted_work(counts: Counts, graph: OpGraph) -> Work:
+    """What is priced of an emulated inference of ``graph``."""
     lines = (counts.l1_misses, counts.l2_misses, counts.l3_misses)[:len(counts.streamed)]
     levels = [Misses(n or 0, streamed) for n, streamed in zip(lines, counts.streamed, strict=True)]
-    work = Work.of_classes(counts.by_class, levels, len(graph.ops))
-    found = price(work, timing, cluster.max_ghz, device.memory.gb_s, threads, own.line_ns if own else None)
+    return Work.of_classes(counts.by_class, levels, len(graph.ops))
+
+
+def counted_latency(counts: Counts, graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming, threads: int,
+                    runtime: str) -> tuple[Latency, LatencyParts, dict[str, str]]:
+    """Predicted latency by the cluster's ``timing``, with its 90 % interval, its parts, and what it rests on."""
+    own = timing.machines.get(device.id)
+    found = price(counted_work(counts, graph), timing, cluster.max_ghz, device.memory.gb_s, threads,
+                  own.line_ns if own else None)
     scale = own.scale if own else 1.0
     parts = {"compute": found.compute_ms * scale, "memory": found.memory_ms * scale,
              "overhead": found.overhead_ms * scale}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.estimate.calibration import Sample, apart, calibrate
+from edgekit.estimate.calibration import Sample, apart
+from edgekit.estimate.calibration import calibrate as calibrate_all
 from edgekit.estimate.price import Misses, Work, price
 from edgekit.estimate.timing import GROUPS, CoreTiming, Machine
 from edgekit.estimate.timings import get_timing
@@ -36,6 +38,10 @@ def samples(n: int, seed: int, threads: int = 1, noise: float = 0.0, timing: Cor
         ms = price(work, timing, GHZ, GB_S, threads, own.line_ns).ms * own.scale
         found.append(Sample(work, GHZ, GB_S, threads, ms * math.exp(random.normal(0, noise))))
     return found
+
+
+def calibrate(given: list[Sample], *others: Any) -> CoreTiming:
+    return calibrate_all(given, *others).timing
 
 
 def errors(timing: CoreTiming, of: list[Sample]) -> np.ndarray:
@@ -100,6 +106,14 @@ def test_it_says_what_it_rests_on() -> None:
     assert "left out" in fitted.provenance["calibration_error"]
     assert fitted.provenance["runtime"] == "litert 2.3.0"
     assert fitted.provenance["rows"] == SHIPPED.provenance["rows"]
+
+
+def test_left_out_models_are_predicted_by_the_others() -> None:
+    given = samples(6, seed=0, noise=0.05)
+    found = calibrate_all(given, SHIPPED, "mine")
+    assert found.before == pytest.approx(apart(given, SHIPPED, "mine"))
+    alone = calibrate(given[1:], SHIPPED, "mine")
+    assert found.left_out[0] == pytest.approx(apart(given[:1], alone, "mine")[0], abs=0.01)
 
 
 def test_too_few_are_refused() -> None:
