@@ -54,6 +54,8 @@ def fit_kernel(calls: Sequence[Counted]) -> Kernel:
 
 def _positive(terms: np.ndarray, found: np.ndarray, few: float) -> list[float]:
     """Factors of the terms, none below zero, whose sum is nearest to ``found`` in logarithms, by their share of it."""
+    if not found.any():
+        return [0.0] * terms.shape[1]
     used = terms.sum(axis=0) > 0
     size = np.maximum(terms[:, used].mean(axis=0), 1e-12)
     start = np.sqrt(np.full(int(used.sum()), found.mean() / max(used.sum(), 1)) / size)

@@ -46,6 +46,10 @@ MEASURING: dict[str, tuple[str, str]] = {
         "the golden vectors beside an artifact cannot be read",
         "`edgekit measure` feeds an artifact the first golden vector beside it. Export the model again, or move the "
         "artifact elsewhere: then made-up inputs are used."),
+    "kernels-unknown": (
+        "nobody counted a runtime's kernels on such a core",
+        'Tier "analytic" predicts from tables of what each runtime\'s kernels execute: device_profiles/kernels/FORMAT/ '
+        "has one for each set of instructions that kernels are chosen by. Tier counts needs none."),
     "model-does-not-fit": (
         "a model needs more memory than the device gives an app",
         "The memory is what the artifact's data touched at its peak, the runtime's own not counted. int8 takes a "

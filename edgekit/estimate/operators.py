@@ -1,0 +1,160 @@
+"""An OpGraph's operators as rows of a kernel table: which kernel runs each, by kind, shape and dtype."""
+
+from __future__ import annotations
+
+import math
+
+from edgekit.estimate.kernels import Operator
+from edgekit.types.graph import Constant, Op, OpGraph
+from edgekit.types.kinds import WEIGHTED_KINDS
+from edgekit.types.tensor import TensorSpec, bits_of
+
+__all__ = ["kernel_of", "operators_of"]
+
+# kind -> kernel; those of weights and windows have rules of their own below
+_KERNELS: dict[str, str] = {kind: kernel for kernel, kinds in {
+    "conv": "conv", "depthwise": "depthwise_conv", "conv_transpose": "conv_transpose", "gemm": "linear",
+    "matmul": "matmul", "rnn": "rnn",
+    "elementwise": "add sub mul div abs neg minmax relu leaky_relu prelu compare where cast sqrt rsqrt batch_norm "
+                   "hard_sigmoid",
+    "transcendental": "pow exp log sin cos erf sigmoid tanh gelu silu elu",
+    "hard_swish": "hard_swish", "softmax": "softmax", "layer_norm": "layer_norm group_norm",
+    "pooling": "avg_pool max_pool", "mean": "mean", "reduce": "reduce argmax cumsum", "sort": "topk sort",
+    "copy": "reshape concat split slice pad expand scatter constant", "transpose": "transpose",
+    "gather": "embedding gather", "resize": "resize", "quantize": "quantize requantize", "dequantize": "dequantize",
+    # of these nothing is known: as much as one pass over what they read and write
+    "elementwise ": "loop other"}.items() for kind in kinds.split()}
+# dtype of the computation -> the suffix; what is not named counts as float32: 32 and 64-bit integers
+_DTYPES = {"float16": "float16", "bfloat16": "float16", "int8": "int8", "uint8": "int8", "bool": "int8", "int4": "int8",
+           "uint4": "int8", "int16": "int16", "uint16": "int16"}
+_NARROW = frozenset({"int8", "uint8", "int4", "uint4"})
+# Where the height and width of a filter stand in its shape.
+_WINDOW = {"tflite": slice(1, 3), "executorch": slice(1, 3), "onnx": slice(2, None)}
+_NAMED_WINDOWS: dict[tuple[int, ...], str] = {(3, 3): "3x3", (5, 5): "5x5"}
+_IMAGE = 4  # fewer input channels: the first convolution, of which kernels fill tiles of channels
+# Output channels that a kernel computes at once: it spends as much on a tile that is not full.
+_TILES = {("tflite", "int8"): 16, ("tflite", "int8d"): 16, ("executorch", "int8"): 16, ("executorch", "int8d"): 16}
+_TILED = ("gemm", "conv", "linear", "image")
+# Channels that each result of a depthwise convolution costs beside its own: finding its window.
+_PIXEL = 9
+_ODD = 8  # output channels that this does not divide take other, slower kernels
+# Operators that pass on the same bytes under another shape, and copy nothing.
+_VIEWS = frozenset({("onnx", "Reshape"), ("onnx", "Flatten"), ("onnx", "Squeeze"), ("onnx", "Unsqueeze"),
+                    ("onnx", "Identity"), ("executorch", "executorch_prim::et_view")})
+# What runs an operator in place of the runtime's fast kernels.
+_SLOW = ("portable", "builtin")
+
+
+def operators_of(graph: OpGraph) -> list[tuple[Op, Operator]]:
+    """What executes, in order.
+
+    Left out: views, what has only constants to work on (done at loading), and what XNNPACK does within a convolution.
+    """
+    reader = _Reader(graph)
+    return [(op, reader.operator(op)) for op in graph.ops
+            if reader.computed(op) and not reader.fused(op) and (graph.format, op.name) not in _VIEWS]
+
+
+def kernel_of(kind: str) -> str:
+    """The kernel of a kind before shapes tell more. Raises KeyError for no kind of ``types.kinds``."""
+    return _KERNELS[kind].strip()
+
+
+class _Reader:
+    def __init__(self, graph: OpGraph) -> None:
+        self._graph = graph
+        self._made = {name for op in graph.ops for name in op.outputs}
+        self._constants = {c.name for op in graph.ops for c in op.constants}
+        self._borders = {(spec.shape, spec.dtype) for spec in graph.inputs}
+        self._readers: dict[str, list[Op]] = {}
+        for op in graph.ops:
+            for name in op.inputs:
+                self._readers.setdefault(name, []).append(op)
+        self._padded = {pad.outputs[0]: pad.inputs[0] for pad in graph.ops if self.fused(pad)}
+        # in order of execution: what only constants feed is itself one
+        self._unpacked: set[str] = set()
+        for op in graph.ops:
+            if not self.computed(op):
+                self._unpacked.update(op.outputs)
+
+    def computed(self, op: Op) -> tuple[str, ...]:
+        """The inputs that change from call to call. A .tflite names its constants among an operator's inputs."""
+        return tuple(name for name in op.inputs if self._changes(name))
+
+    def fused(self, op: Op) -> bool:
+        """Zeros around an image that XNNPACK's convolutions add as they read it."""
+        readers = self._readers.get(op.outputs[0], []) if op.outputs else []
+        return op.kind == "pad" and op.processor == "xnnpack" and bool(readers) and all(
+            one.kind in ("conv", "depthwise_conv") and one.processor == "xnnpack" for one in readers)
+
+    def _changes(self, name: str) -> bool:
+        if name in self._made:
+            return name not in self._unpacked
+        spec = self._graph.tensors.get(name)  # a border may have another name there
+        return name not in self._constants and spec is not None and (spec.shape, spec.dtype) in self._borders
+
+    def operator(self, op: Op) -> Operator:
+        weights = [c for c in op.constants if c.role == "weight"] if op.kind in WEIGHTED_KINDS else []
+        dtype = self._dtype(op, weights)
+        inputs, outputs = self._sizes(op, self.computed(op)), self._sizes(op, op.outputs)
+        kernel = self._kernel(op, weights)
+        macs = float(op.macs)
+        if kernel.startswith("depthwise") and weights:
+            macs *= 1 + _PIXEL / weights[0].shape[0 if self._graph.format == "onnx" else -1]
+        if kernel in _TILED and weights and (channels := self._channels(op, weights[0])):
+            tile = _TILES.get((self._graph.format, dtype), 1)
+            macs *= -(-channels // tile) * tile / channels
+            kernel += "_odd" if channels % _ODD else ""
+        return Operator(
+            kernel=".".join((kernel, dtype, *((op.processor,) if op.processor in _SLOW else ()))), macs=macs,
+            inputs=sum(n for n, _ in inputs), outputs=sum(n for n, _ in outputs),
+            input_bytes=sum(size for _, size in inputs), output_bytes=sum(size for _, size in outputs),
+            weight_bytes=0 if op.kind == "embedding" else sum(_bytes(c, dtype) for c in weights))
+
+    def _kernel(self, op: Op, weights: list[Constant]) -> str:
+        kernel = kernel_of(op.kind)
+        if not weights or not op.macs:
+            return "matmul" if op.kind == "linear" else kernel
+        weight = weights[0]
+        window = weight.shape[_WINDOW[self._graph.format]] if op.kind in ("conv", "depthwise_conv") else ()
+        if kernel == "depthwise":
+            return kernel + _NAMED_WINDOWS.get(tuple(window), "")
+        if kernel == "conv" and math.prod(window) > 1:
+            channels = math.prod(weight.shape) // weight.shape[0] // math.prod(window)
+            return "image" if channels < _IMAGE else kernel
+        if kernel in ("conv", "gemm", "matmul"):  # one row: every weight is read for one product
+            return "linear" if op.macs <= sum(math.prod(c.shape) for c in weights) else "gemm"
+        return kernel
+
+    def _channels(self, op: Op, weight: Constant) -> int:
+        """Output channels; 0 where the result's shape is unknown."""
+        if op.kind == "conv":
+            return weight.shape[0]
+        result = self._graph.tensors.get(op.outputs[0])
+        last = result.shape[-1] if result is not None and result.shape else 0
+        return last if isinstance(last, int) else 0
+
+    def _dtype(self, op: Op, weights: list[Constant]) -> str:
+        """The suffix; ``int8d``: integer products of floats that are quantised as they come."""
+        dtype = _DTYPES.get(op.dtype, "float32")
+        if not weights or weights[0].dtype not in _NARROW or op.kind == "embedding":
+            return dtype
+        if dtype == "int8":
+            out = self._graph.tensors.get(op.outputs[0])
+            return "int8d" if out is not None and out.dtype.startswith("float") else dtype
+        if self._graph.format == "onnx":  # other floats unpack their weights
+            return "int8d" if op.name == "MatMulNBits" else dtype
+        return dtype if dtype == "int16" or self._unpacked & set(op.inputs) else "int8d"
+
+    def _sizes(self, op: Op, names: tuple[str, ...]) -> list[tuple[int, int]]:
+        """Elements and bytes of each tensor; one of unknown shape counts as the operator's largest."""
+        known = [self._graph.tensors[n] for n in (*op.inputs, *op.outputs) if n in self._graph.tensors]
+        largest = max(known, key=lambda spec: spec.elements, default=TensorSpec(name="", shape=(), dtype=op.dtype))
+        found = [self._graph.tensors.get(self._padded.get(name, name), largest) for name in names]
+        return [(spec.elements, spec.bytes) for spec in found]
+
+
+def _bytes(weight: Constant, dtype: str) -> float:
+    """Bytes of a weight as the kernel reads it: narrow ones as stored, others in the computation's dtype."""
+    bits = bits_of(dtype) if dtype in ("float16", "float32") else bits_of(weight.dtype)
+    return math.prod(weight.shape) * bits / 8

@@ -1,0 +1,83 @@
+"""Which kernel an operator of an artifact counts as, and its sizes."""
+
+from __future__ import annotations
+
+from edgekit.estimate.operators import kernel_of, operators_of
+from edgekit.types.graph import Constant, Op, OpGraph
+from edgekit.types.kinds import KINDS
+from edgekit.types.tensor import TensorSpec
+
+
+def spec(name: str, *shape: int, dtype: str = "float32") -> TensorSpec:
+    return TensorSpec(name=name, shape=shape, dtype=dtype)
+
+
+def weight(*shape: int, dtype: str = "float32", size: int = 4, name: str = "w") -> Constant:
+    count = 1
+    for d in shape:
+        count *= d
+    return Constant(name=name, shape=shape, dtype=dtype, bytes=count * size)
+
+
+def graph(*ops: Op, tensors: tuple[TensorSpec, ...], format: str = "tflite") -> OpGraph:  # noqa: A002
+    return OpGraph(format=format, ops=ops, tensors={t.name: t for t in tensors}, inputs=tensors[:1],
+                   outputs=tensors[-1:])
+
+
+def conv(kind: str, shape: tuple[int, ...], macs: int, dtype: str = "float32", stored: str = "float32",
+         inputs: tuple[str, ...] = ("x", "w")) -> Op:
+    size = 1 if stored == "int8" else 2 if stored == "float16" else 4
+    return Op(index=0, kind=kind, name="CONV_2D", inputs=inputs, outputs=("y",), dtype=dtype, macs=macs,
+              constants=(weight(*shape, dtype=stored, size=size),), processor="xnnpack")
+
+
+def only(op: Op, x: TensorSpec, y: TensorSpec, format: str = "tflite") -> tuple[str, float, float, float]:  # noqa: A002
+    (_, found), = operators_of(graph(op, tensors=(x, y), format=format))
+    return found.kernel, found.macs, found.input_bytes, found.weight_bytes
+
+
+def test_every_kind_has_a_kernel() -> None:
+    assert all(kernel_of(kind) for kind in KINDS)
+
+
+def test_convolutions_by_their_windows() -> None:
+    x, y = spec("x", 1, 8, 8, 16), spec("y", 1, 8, 8, 32)
+    assert only(conv("conv", (32, 1, 1, 16), 32768), x, y) == ("gemm.float32", 32768, 4096, 2048)
+    assert only(conv("conv", (32, 3, 3, 16), 294912), x, y)[0] == "conv.float32"
+    assert only(conv("conv", (32, 3, 3, 3), 55296), spec("x", 1, 8, 8, 3), y)[0] == "image.float32"
+    assert only(conv("conv", (36, 1, 1, 16), 36864), x, spec("y", 1, 8, 8, 36))[0] == "gemm_odd.float32"
+    assert only(conv("depthwise_conv", (1, 5, 5, 16), 25600), x, x)[0] == "depthwise5x5.float32"
+    assert only(conv("depthwise_conv", (1, 7, 7, 16), 50176), x, x)[0] == "depthwise.float32"
+    onnx = conv("conv", (32, 16, 1, 1), 32768, inputs=("x",))
+    assert only(onnx, spec("x", 1, 16, 8, 8), spec("y", 1, 32, 8, 8), "onnx")[0] == "gemm.float32"
+
+
+def test_one_row_reads_every_weight_once() -> None:
+    x, y = spec("x", 1, 1, 1, 16), spec("y", 1, 1, 1, 32)
+    assert only(conv("conv", (32, 1, 1, 16), 512), x, y)[0] == "linear.float32"
+
+
+def test_dtypes() -> None:
+    x8, y8 = spec("x", 1, 8, 8, 16, dtype="int8"), spec("y", 1, 8, 8, 24, dtype="int8")
+    # a tile of 16 output channels costs as much where only 8 of it are wanted
+    assert only(conv("conv", (24, 1, 1, 16), 24576, "int8", "int8"), x8, y8) == ("gemm.int8", 32768, 1024, 384)
+    x, y = spec("x", 1, 8, 8, 16), spec("y", 1, 8, 8, 32)
+    assert only(conv("conv", (32, 1, 1, 16), 32768, stored="int8"), x, y) == ("gemm.int8d", 32768, 4096, 512)
+
+
+def test_weights_that_are_unpacked_at_loading_are_read_as_floats() -> None:
+    unpack = Op(index=0, kind="dequantize", name="DEQUANTIZE", inputs=("w",), outputs=("wide",), dtype="float16")
+    op = conv("conv", (32, 1, 1, 16), 32768, stored="float16", inputs=("x", "wide"))
+    x, y = spec("x", 1, 8, 8, 16), spec("y", 1, 8, 8, 32)
+    (_, found), = operators_of(graph(unpack, op, tensors=(x, spec("w", 32, 1, 1, 16, dtype="float16"),
+                                                          spec("wide", 32, 1, 1, 16), y)))
+    assert (found.kernel, found.weight_bytes, found.inputs) == ("gemm.float32", 2048, 1024)
+
+
+def test_views_cost_nothing_where_nothing_is_copied() -> None:
+    op = Op(index=0, kind="reshape", name="Reshape", inputs=("x",), outputs=("y",), dtype="float32")
+    tensors = (spec("x", 4, 4), spec("y", 16))
+    assert operators_of(graph(op, tensors=tensors, format="onnx")) == []
+    (_, copied), = operators_of(graph(op.model_copy(update={"name": "RESHAPE", "processor": "builtin"}),
+                                      tensors=tensors))
+    assert copied.kernel == "copy.float32.builtin"
