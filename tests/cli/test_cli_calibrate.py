@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from workloads import Exported
 
-from edgekit import api
+from edgekit import api, plugins
 from edgekit.cli.main import run
+from edgekit.contracts import RunSettings, TargetRun
 from edgekit.devices.catalogue import find_device, get_device
 from edgekit.estimate.counted import counted_work
 from edgekit.estimate.price import price
 from edgekit.estimate.timing import CoreTiming
 from edgekit.estimate.timings import get_timing, load_timing
+from edgekit.formats.registry import get_format
+from edgekit.plugins import TARGETS, Plugins
 
 BOARD = "raspberry-pi-4b"
 SHIPPED = get_timing("cortex-a72")
@@ -104,6 +108,51 @@ def test_beside_a_profile(exported: Exported, rows: list[tuple[str, float, int]]
     latency = own["devices"][0]["latency"]
     assert latency["ms"] == pytest.approx(places[0][1], rel=0.1)
     assert latency["high_ms"] / latency["ms"] == pytest.approx(found["interval"], rel=0.01)
+
+
+class Desk:
+    """A target of another package: the artifact runs in its runtime here, and takes ten milliseconds."""
+
+    in_process = False
+    times_ms: tuple[float, ...] = (10.0,)
+
+    def prepare(self, address: str, format_name: str) -> None:
+        self._format = get_format(format_name)
+
+    def run(self, artifact: Path, inputs: Sequence[np.ndarray], settings: RunSettings) -> TargetRun:
+        return TargetRun(outputs=tuple(self._format.load(artifact).run(inputs)), runtime=self._format.runtime(),
+                         memory=None, times_ms=self.times_ms * settings.repeats, facts={"clock": "2 GHz"})
+
+
+class Pretended(Desk):
+    times_ms = ()
+
+
+@pytest.fixture
+def five(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Five files, and targets of another package to run them on."""
+    points = [EntryPoint(name, f"{__name__}:{value}", "edgekit.targets")
+              for name, value in (("desk", "Desk"), ("pretended", "Pretended"))]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+    table = Plugins("edgekit.targets", "target", TARGETS.built_in, "target-unknown")
+    monkeypatch.setitem(TARGETS.__dict__, "_table", table._table)
+    return [shutil.copy(exported.out / "model.tflite", tmp_path / f"copy{k}.tflite") for k in range(5)]
+
+
+def test_measured_on_a_target(five: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.yaml"
+    status, found = document(capsys, "devices", "calibrate", BOARD, "--on", "desk", *map(str, five), "--repeats", "3",
+                             "--output", str(out))
+    assert (status, [model["measured_ms"] for model in found["models"]]) == (0, [10.0] * 5)
+    assert all(model["left_out_ms"] == pytest.approx(10, rel=0.1) for model in found["models"])
+    assert load_timing(out).provenance["calibration_source"] == "edgekit on desk, medians of 3; clock 2 GHz"
+
+
+def test_a_target_without_a_clock(five: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.yaml"
+    status, found = document(capsys, "devices", "calibrate", BOARD, "--on", "pretended", *map(str, five), "-o",
+                             str(out))
+    assert (status, found["error"]["code"], out.exists()) == (4, "target-emulated", False)
 
 
 def _network(file: Path, channels: int, side: int, layers: int, kernel: int) -> Path:
