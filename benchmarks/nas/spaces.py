@@ -91,7 +91,7 @@ def _block(choice: str, c: int, out: int, side: int, stride: int) -> Operators:
     if groups > 1:  # the shuffle of channels between them
         found[over("transpose", middle * side * side)] += 1
     if same:
-        found[over("elementwise", 2 * out * after * after, out * after * after)] += 1
+        found[over("arithmetic", 2 * out * after * after, out * after * after)] += 1
     return found
 
 
@@ -136,7 +136,7 @@ def _cell(arch: str, c: int, side: int) -> Operators:
     for node in (1, 2, 3):
         into = sum(b == node and op != NONE for (_, b), op in zip(EDGES, arch, strict=True))
         if into > 1:
-            found[over("elementwise", 2 * n, n)] += into - 1
+            found[over("arithmetic", 2 * n, n)] += into - 1
     return found
 
 
@@ -146,7 +146,7 @@ def _reduction(c: int, out: int, side: int) -> Operators:
     return Counter([over("elementwise", c * side * side), convolution(c, out, 3, side, 2), over("elementwise", after),
                     convolution(out, out, 3, side // 2), _operator("pooling", c * side * side, c * side * side,
                                                                    c * (side // 2)**2),
-                    convolution(c, out, 1, side // 2), over("elementwise", 2 * after, after)])
+                    convolution(c, out, 1, side // 2), over("arithmetic", 2 * after, after)])
 
 
 def macs_of(operators: Operators) -> float:
