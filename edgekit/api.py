@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import RecipeError, UsageError
+from edgekit.formats.registry import artifact_format
 
 if TYPE_CHECKING:
     from edgekit.devices.profile import Device
     from edgekit.pipeline.request import ExportRequest
     from edgekit.recipe.load import LoadedRecipe
+    from edgekit.types.calibration import Calibration
     from edgekit.types.estimate import Estimate, Tier
     from edgekit.types.graph import OpGraph
     from edgekit.types.measurement import Measurement
     from edgekit.types.report import ExportReport
     from edgekit.types.verification import Verification
 
-__all__ = ["estimate", "export", "inspect", "measure", "plan", "verify"]
+__all__ = ["calibrate", "estimate", "export", "inspect", "measure", "plan", "verify"]
 
 
 def _request(workload: str, recipe: str | Path, device: str | None, formats: Sequence[str], weights: Path | None,
@@ -153,7 +155,8 @@ def measure(artifact: Path, on: str, *, threads: int = 1, warmup: int = 3, repea
 
 
 def estimate(artifact: Path, devices: Sequence[str], *, tier: Tier = "counts", threads: int | None = None,
-             recipe: str | Path | None = None, timeout_seconds: float = 600.0) -> Estimate:
+             recipe: str | Path | None = None, timeout_seconds: float = 600.0, calibration: Path | None = None
+             ) -> Estimate:
     """Predicts an artifact's latency and memory on devices, and tells its size.
 
     Tier "counts": its runtime executes one inference under emulation on each device's fastest core. Tier "analytic":
@@ -166,6 +169,7 @@ def estimate(artifact: Path, devices: Sequence[str], *, tier: Tier = "counts", t
             recipe's, or 1.
         recipe: a recipe's file or name, whose budget the result is held against.
         timeout_seconds: for each device under emulation.
+        calibration: what :func:`calibrate` made of the one device; by default what lies beside a profile's own file.
 
     Raises DeviceError for a device that is unknown, cannot run the format, or whose core's costs nobody knows, and what
     :func:`measure` raises. Look at each device's ``fit`` and ``budget``.
@@ -180,16 +184,32 @@ def estimate(artifact: Path, devices: Sequence[str], *, tier: Tier = "counts", t
     if not wanted:
         raise UsageError("usage", "no device to estimate for", next="give --device, or a recipe that names one")
     return estimate_artifact(artifact_format(artifact), artifact, wanted, threads or (asked.threads if asked else 1),
-                             tier, asked.budget if asked else Budget(), timeout_seconds)
+                             tier, asked.budget if asked else Budget(), timeout_seconds, calibration)
 
 
-def artifact_format(artifact: Path) -> str:
-    """The format's name by the file's ending. Raises UsageError for a missing file or an unknown ending."""
-    from edgekit.formats.registry import format_names, get_format
-    if not artifact.is_file():
-        raise UsageError("artifact-missing", f"there is no file {artifact}", next="give an exported artifact's path")
-    suffixes = {get_format(name).suffix: name for name in format_names()}
-    if artifact.suffix not in suffixes:
-        raise UsageError("artifact-unknown", f"{artifact.name} is of no known format",
-                         cause=f"known endings: {', '.join(suffixes)}", next="give an exported artifact's path")
-    return suffixes[artifact.suffix]
+def calibrate(device: str, *, measurements: Path | None = None, on: str | None = None, artifacts: Sequence[Path] = (),
+              threads: int = 1, repeats: int = 20, out: Path | None = None, timeout_seconds: float = 600.0,
+              progress: str = "none") -> Calibration:
+    """Fits a device's costs to measured models and writes ``DEVICE.calibration.yaml``, which :func:`estimate` takes.
+
+    Args:
+        device: an id, or a profile's file.
+        measurements: a file of measured artifacts (docs/estimates.md), or else
+        on: a target to measure ``artifacts`` on: ``host``, ``ssh:HOST`` or ``adb[:SERIAL]``, not an emulated one;
+        threads, repeats: of the inferences measured there.
+        out: the file to write; by default beside the profile's file, for a shipped id in the current folder.
+        timeout_seconds: for each step of each artifact.
+        progress: ``terminal`` prints stages to standard error.
+
+    Raises UsageError for fewer than five usable models and for a file that is somebody's own, RecipeError for mistakes
+    in ``measurements``, DeviceError and ConversionError as :func:`measure` and :func:`estimate`.
+    """
+    from edgekit.pipeline.calibrate import calibrate_device, measured_on, measured_rows
+    if (measurements is None) == (on is None) or (measurements is not None and artifacts):
+        raise UsageError("usage", "calibrate from a file of measurements, or on a target with artifacts",
+                         next="--measurements FILE, or --on TARGET ARTIFACT...")
+    from edgekit.pipeline.progress import make_progress
+    with make_progress(progress) as told:
+        rows = (measured_rows(measurements, device) if measurements is not None
+                else measured_on(str(on), artifacts, device, threads, repeats, timeout_seconds, told))
+        return calibrate_device(device, rows, out, timeout_seconds, told)

@@ -118,6 +118,7 @@ def _plain(last: bool) -> Iterator[Case]:
         for name, function in {**_OF_VALUES, **_of_places(last)}.items():
             second = ((one if name == "gate" else natural),) if name in _PAIRS else ()
             yield Case(f"{name} {channels} {side}", _applied(function, len(second)), (natural, *second), _BOTH, False)
+        yield Case(f"border {channels} {side}", _applied(torch.mul, 1), (natural, natural), (STATIC,), False)
         for name, function in _OF_WINDOWS.items():
             yield Case(f"{name} {channels} {side}", _applied(function), (first,), _BOTH)
     for rows in ((1, 1000), (197, 197), (32, 384)):

@@ -43,7 +43,7 @@ SOFT = 0.07  # relative errors beyond this count less
 INSIDE = 0.9
 ONE_MACHINE = 1.5  # how much wider an interval is where one machine was measured
 UNKNOWN_CORE = 0.15  # added to ln(predicted / measured) where none was
-VECTOR = ("multiply_add", "integer_multiply", "vector", "vector_memory")
+VECTOR = ("multiply_add", "integer_multiply", "vector")  # what a datapath's width tells; loads have units of their own
 # A core that nobody measured -> its relative, whose costs it takes by what device_profiles/cores says of both.
 RELATIVES = {
     "cortex-a35": ("cortex-a53", "in order as the Cortex-A53, with half its vector datapath"),
@@ -53,7 +53,7 @@ RELATIVES = {
     "cortex-x1": ("cortex-x3", "two generations before the Cortex-X3, with the same vector pipes"),
     "cortex-a510": ("cortex-a55", "in order as the Cortex-A55, three instructions a cycle"),
     "cortex-a520": ("cortex-a55", "as the Cortex-A510"),
-    "kryo": ("cortex-a72", "Qualcomm's own, out of order with the Cortex-A72's vector rates"),
+    "kryo": ("cortex-a76", "Qualcomm's own: the Cortex-A76's width and loads, half its multiply-adds"),
     "kryo-280-gold": ("cortex-a72", "a Cortex-A73: out of order with the Cortex-A72's vector rates"),
     "kryo-360-gold": ("cortex-a72", "a Cortex-A75: the Cortex-A72's vector pipes, with float16"),
     "kryo-385-gold": ("cortex-a72", "a Cortex-A75: the Cortex-A72's vector pipes, with float16"),
@@ -101,13 +101,14 @@ def logistic(x: float) -> float:
 def timing_of(core: str, theta: np.ndarray, machines: Sequence[str]) -> CoreTiming:
     """The core's parameters from the fit's vector."""
     k = len(FIELDS)
-    parallel, streamed, near, regions, line, bus, *rest = theta[k:]
+    parallel, lines, streamed, near, regions, line, bus, *rest = theta[k:]
     cycles = Cycles.model_construct(**dict(zip(FIELDS, np.exp(theta[:k]), strict=True)), streamed=logistic(near))
-    threads = Threading.model_construct(parallel_share=logistic(parallel), region_cycles=math.exp(regions))
+    threads = Threading.model_construct(parallel_share=logistic(parallel), line_share=logistic(lines),
+                                        region_cycles=math.exp(regions))
     own = {name: Machine.model_construct(line_ns=math.exp(line + own_line), scale=math.exp(scale))
            for name, own_line, scale in zip(machines, rest[::2], rest[1::2], strict=True)}
     return CoreTiming.model_construct(core=core, cycles=cycles, line_ns=math.exp(line), streamed=logistic(streamed),
-                                      bus_share=math.exp(bus), threads=threads, machines=own)
+                                      bus_share=math.exp(bus), threads=threads, operator_cycles=0.0, machines=own)
 
 
 def apart(timing: CoreTiming, table: Table) -> np.ndarray:
@@ -126,9 +127,9 @@ def errors_of(timing: CoreTiming, rows: Sequence[Row]) -> list[float]:
 
 def fit_core(core: str, rows: Sequence[Row]) -> CoreTiming:
     machines = sorted({row.machine for row in rows})
-    start = np.array([*np.log(PRIORS[core]), 2.5, 0.0, 0.0, math.log(REGION_CYCLES), math.log(LINE_NS),
+    start = np.array([*np.log(PRIORS[core]), 2.5, 2.5, 0.0, 0.0, math.log(REGION_CYCLES), math.log(LINE_NS),
                       math.log(BUS_SHARE), *[0.0, 0.0] * len(machines)])
-    firm = np.array([*[1.0] * len(FIELDS), 1.0, 0.5, 0.5, 0.5, 0.5, 1.5, *[1.0, 6.0] * len(machines)])
+    firm = np.array([*[1.0] * len(FIELDS), 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5, *[1.0, 6.0] * len(machines)])
     firm *= math.sqrt(PULL * len(rows))
     table = Table.of(rows, machines)
 

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from edgekit.devices.catalogue import get_device
 from edgekit.devices.profile import Cluster
 from edgekit.estimate.price import Misses, Work
+from edgekit.estimate.regions import region_share
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data" / "published"
@@ -83,4 +84,5 @@ def _counted(row: Mapping[str, str]) -> Counted:
     levels = [Misses(float(row[f"l{k}_misses"]), float(row[f"l{k}_streamed"]))
               for k in (1, 2, 3) if row.get(f"l{k}_misses")]
     classes = {name[2:]: float(number) for name, number in row.items() if name.startswith("n_") and number}
-    return Counted(Work.of_classes(classes, levels, float(row["operators"])), float(row["macs"]), row["runtime"])
+    regions = float(row["operators"]) * region_share("tflite")
+    return Counted(Work.of_classes(classes, levels, regions), float(row["macs"]), row["runtime"])

@@ -1,15 +1,16 @@
-"""``edgekit devices``: the device profiles that ship, and what a profile holds."""
+"""``edgekit devices``: the device profiles that ship, what a profile holds, and costs fitted to measurements."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
-from edgekit.cli.output import emit_json, json_option, print_table
+from edgekit.cli.output import emit_json, json_option, print_table, stdout
 
 
-@click.group(help="List, show and validate device profiles; print their schema.")
+@click.group(help="List, show and validate device profiles; print their schema; calibrate one.")
 def devices() -> None:
     pass
 
@@ -56,6 +57,33 @@ def schema(as_json: bool) -> None:
         emit_json("device-schema", 1, {"json_schema": json_schema()})
     else:
         click.echo(json.dumps(json_schema(), indent=2))
+
+
+@devices.command(help="Fit DEVICE's costs (an id or a profile's file) to at least five measured models, better ten: "
+                      "those of a file, or ARTIFACT... measured on a target. Writes DEVICE.calibration.yaml, which "
+                      "`edgekit estimate` takes.")
+@click.argument("device")
+@click.argument("artifacts", nargs=-1, metavar="[ARTIFACT]...", type=click.Path(path_type=Path))
+@click.option("--measurements", type=click.Path(path_type=Path), help="A YAML file: unit, runtime, source, rows.")
+@click.option("--on", "target", help="host, ssh:HOST or adb[:SERIAL]: the device itself.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Of --on.")
+@click.option("--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Of --on: runs timed.")
+@click.option("--output", "-o", type=click.Path(path_type=Path),
+              help="The file to write; else beside the profile's, for a shipped id in the current folder.")
+@click.option("--timeout", type=click.FloatRange(1, 86400), default=600, show_default=True,
+              help="Seconds for each step of each artifact.")
+@json_option
+def calibrate(device: str, artifacts: tuple[Path, ...], measurements: Path | None, target: str | None, threads: int,
+              repeats: int, output: Path | None, timeout: float, as_json: bool) -> None:
+    from edgekit import api
+    found = api.calibrate(device, measurements=measurements, on=target, artifacts=artifacts, threads=threads,
+                          repeats=repeats, out=output, timeout_seconds=timeout,
+                          progress="none" if as_json else "terminal")
+    if as_json:
+        emit_json("calibration", 1, found.model_dump(mode="json"))
+    else:
+        from edgekit.report.calibration import print_calibration
+        print_calibration(found, stdout())
 
 
 def _check(ref: str) -> str:

@@ -19,12 +19,14 @@ from edgekit.errors import BudgetMissed, DeviceError
 @click.option("--recipe", "-r", help="A recipe's file or name, whose budget the result is held against.")
 @click.option("--timeout", type=click.FloatRange(1, 86400), default=600, show_default=True,
               help="Seconds for each device under emulation.")
+@click.option("--calibration", type=click.Path(path_type=Path),
+              help="What `edgekit devices calibrate` wrote for the device; else what lies beside a profile's file.")
 @json_option
 def estimate(artifact: Path, devices: tuple[str, ...], tier: str, threads: int | None, recipe: str | None,
-             timeout: float, as_json: bool) -> int:
+             timeout: float, calibration: Path | None, as_json: bool) -> int:
     from edgekit import api
     found = api.estimate(artifact, devices, tier="analytic" if tier == "analytic" else "counts", threads=threads,
-                         recipe=recipe, timeout_seconds=timeout)
+                         recipe=recipe, timeout_seconds=timeout, calibration=calibration)
     if as_json:
         emit_json("estimate", 1, found.model_dump(mode="json"))
     else:

@@ -179,7 +179,8 @@ MAKING: dict[str, tuple[str, str]] = {
         "The cause has its own words."),
     "file-exists": (
         "a file is in the way",
-        "`edgekit init` never overwrites. Choose another name, or move the file away."),
+        "`edgekit init` never overwrites, and `edgekit devices calibrate` only what it wrote. Choose another name, or "
+        "move the file away."),
     "file-not-readable": (
         "a file is no readable text",
         "Recipes and device profiles are small UTF-8 text files. Check that the path is the one you meant and that "

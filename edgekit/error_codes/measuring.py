@@ -10,6 +10,10 @@ MEASURING: dict[str, tuple[str, str]] = {
         "adb is not installed",
         "The target adb runs the real `adb` client: install Debian's or Ubuntu's package adb, or Google's platform "
         "tools, and have it on the PATH."),
+    "calibration-device": (
+        "a calibration is another device's",
+        "`DEVICE.calibration.yaml` holds what instructions cost on one device. `edgekit estimate` takes the one beside "
+        "a profile's own file, or --calibration FILE, for that device only."),
     "core-unknown": (
         "there is no model of a device's core",
         "A profile's clusters name their cores, and what runs there depends on the core's part number, instruction set "
@@ -73,10 +77,18 @@ MEASURING: dict[str, tuple[str, str]] = {
     "processor-format": (
         "a device cannot run the artifact's format",
         "The profile's `processors` list the formats whose runtime the device has. Export for one of them."),
+    "samples-few": (
+        "too few measured models to calibrate a device",
+        "Costs of a core are moved to measurements of at least five models, better ten of different kinds and sizes: "
+        "fewer say how fast the device is, but not what it is slow at."),
     "target-address": (
         "a target's address is missing or wrong",
         "Targets are written host, emulated:DEVICE with a device's id or the file of a profile, ssh:HOST as you would "
         "call ssh, or adb with :SERIAL where several devices are connected."),
+    "target-emulated": (
+        "an emulated target cannot calibrate a device",
+        "A calibration rests on measured milliseconds, and the clock of an emulated device says nothing of one, "
+        "whatever protocol it is reached by. Measure on the device itself, or give measurements that somebody made."),
     "target-failed": (
         "a target could not take or give a file",
         "The cause has the target's words. Its folder is /tmp behind ssh and /data/local/tmp behind adb; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgekit.devices.catalogue import get_core
 from edgekit.devices.profile import Cluster, Device
@@ -12,8 +13,8 @@ from edgekit.estimate.kernels import KernelTable, Operator, work_of
 from edgekit.estimate.operators import operators_of
 from edgekit.estimate.predicted import bound_by, predicted
 from edgekit.estimate.price import Price, price
+from edgekit.estimate.regions import region_share
 from edgekit.estimate.timing import CoreTiming
-from edgekit.estimate.timings import get_timing
 from edgekit.types.estimate import LatencyParts, OperatorShare
 from edgekit.types.graph import OpGraph
 from edgekit.types.latency import Latency
@@ -38,17 +39,18 @@ def counted_as(kernel: str, table: KernelTable) -> str:
     return next((one for one in tries if one in table.kernels), "elementwise.float32")
 
 
-def analytic_latency(graph: OpGraph, device: Device, cluster: Cluster, threads: int,
+def analytic_latency(graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming, threads: int,
                      runtime: str) -> tuple[Latency, LatencyParts, dict[str, str]]:
     """Predicted latency with its 90 % interval, its parts, and what it rests on. Raises DeviceError.
 
     The interval is the counts tier's, widened by how far the table's counts are from the emulator's.
     """
     table = get_kernels(graph.format, get_core(cluster.core))
-    prices = _prices(graph, device, cluster, threads)
+    prices = _prices(graph, device, cluster, timing, threads)
     total = Price(math.fsum(p.compute_ms for p in prices), math.fsum(p.memory_ms for p in prices),
                   math.fsum(p.overhead_ms for p in prices))
-    latency, parts, facts = predicted("analytic", total, device, cluster, threads, runtime, table.spread)
+    latency, parts, facts = predicted("analytic", total, device, cluster, timing, threads, runtime,
+                                      table.spread)
     guessed = sorted({f"{call.kernel} as {other}" for _, call in operators_of(graph)
                       if (other := counted_as(call.kernel, table)) != call.kernel})
     if guessed:
@@ -57,9 +59,10 @@ def analytic_latency(graph: OpGraph, device: Device, cluster: Cluster, threads: 
                             **{f"kernels_{name}": text for name, text in table.provenance.items()}}
 
 
-def operator_shares(graph: OpGraph, device: Device, cluster: Cluster, threads: int) -> tuple[OperatorShare, ...]:
+def operator_shares(graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming,
+                    threads: int) -> tuple[OperatorShare, ...]:
     """Each executed operator's share of the latency, and which part of it is the largest. Raises DeviceError."""
-    prices = _prices(graph, device, cluster, threads)
+    prices = _prices(graph, device, cluster, timing, threads)
     total = math.fsum(p.ms for p in prices)
     return tuple(
         OperatorShare(index=op.index, name=op.name, kind=op.kind, dtype=op.dtype,
@@ -68,9 +71,10 @@ def operator_shares(graph: OpGraph, device: Device, cluster: Cluster, threads: i
         for (op, _), p in zip(operators_of(graph), prices, strict=True))
 
 
-def _prices(graph: OpGraph, device: Device, cluster: Cluster, threads: int) -> list[Price]:
-    timing = get_timing(cluster.core)
+def _prices(graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming, threads: int) -> list[Price]:
     own = timing.machines.get(device.id)
     further = [kb * 1024.0 for kb in (cluster.l2_kb, device.l3_kb) if kb]
-    return price_operators([call for _, call in operators_of(graph)], get_kernels(graph.format, get_core(cluster.core)),
-                           timing, further, cluster.max_ghz, device.memory.gb_s, threads, own.line_ns if own else None)
+    share = region_share(graph.format)
+    calls = [replace(call, regions=call.regions * share) for _, call in operators_of(graph)]
+    return price_operators(calls, get_kernels(graph.format, get_core(cluster.core)), timing, further, cluster.max_ghz,
+                           device.memory.gb_s, threads, own.line_ns if own else None)

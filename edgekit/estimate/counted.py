@@ -5,21 +5,26 @@ from __future__ import annotations
 from edgekit.devices.profile import Cluster, Device
 from edgekit.estimate.predicted import predicted
 from edgekit.estimate.price import Misses, Work, price
-from edgekit.estimate.timings import get_timing
+from edgekit.estimate.regions import region_share
+from edgekit.estimate.timing import CoreTiming
 from edgekit.types.estimate import LatencyParts
 from edgekit.types.graph import OpGraph
 from edgekit.types.latency import Counts, Latency
 
-__all__ = ["counted_latency"]
+__all__ = ["counted_latency", "counted_work"]
 
 
-def counted_latency(counts: Counts, graph: OpGraph, device: Device, cluster: Cluster, threads: int,
-                    runtime: str) -> tuple[Latency, LatencyParts, dict[str, str]]:
-    """Predicted latency with its 90 % interval, its parts, and what it rests on. Raises DeviceError."""
-    timing = get_timing(cluster.core)
-    own = timing.machines.get(device.id)
+def counted_work(counts: Counts, graph: OpGraph) -> Work:
+    """What is priced of an emulated inference of ``graph``."""
     lines = (counts.l1_misses, counts.l2_misses, counts.l3_misses)[:len(counts.streamed)]
     levels = [Misses(n or 0, streamed) for n, streamed in zip(lines, counts.streamed, strict=True)]
-    work = Work.of_classes(counts.by_class, levels, len(graph.ops))
-    found = price(work, timing, cluster.max_ghz, device.memory.gb_s, threads, own.line_ns if own else None)
-    return predicted("counts", found, device, cluster, threads, runtime)
+    return Work.of_classes(counts.by_class, levels, len(graph.ops) * region_share(graph.format))
+
+
+def counted_latency(counts: Counts, graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming, threads: int,
+                    runtime: str) -> tuple[Latency, LatencyParts, dict[str, str]]:
+    """Predicted latency by the cluster's ``timing``, with its 90 % interval, its parts, and what it rests on."""
+    own = timing.machines.get(device.id)
+    found = price(counted_work(counts, graph), timing, cluster.max_ghz, device.memory.gb_s, threads,
+                  own.line_ns if own else None)
+    return predicted("counts", found, device, cluster, timing, threads, runtime)

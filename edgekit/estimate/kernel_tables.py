@@ -8,15 +8,18 @@ from pathlib import Path
 from edgekit.devices.core import Core
 from edgekit.errors import DeviceError
 from edgekit.estimate.kernels import KernelTable
-from edgekit.yamlfile.nearest import choices_hint
 from edgekit.yamlfile.shipped import shipped_folder
 from edgekit.yamlfile.source import read_yaml
 from edgekit.yamlfile.validate import raise_problems, validated
 
-__all__ = ["MODELS", "get_kernels", "list_kernels", "load_kernels", "model_of"]
+__all__ = ["MODELS", "SHARED", "get_kernels", "list_kernels", "load_kernels", "model_of"]
 
 # The instructions that runtimes choose kernels by, the newest first, and the core model counted for those that have it.
 MODELS = {"i8mm": "cortex-x3", "asimddp": "cortex-a76", "asimd": "cortex-a53"}
+
+
+# Runtimes with the same kernel library: what a table of their own lacks is taken from the other's.
+SHARED = {"executorch": "tflite"}
 
 
 def model_of(core: Core) -> str:
@@ -37,12 +40,18 @@ def list_kernels(format_name: str) -> dict[str, Path]:
 
 def get_kernels(format_name: str, core: Core) -> KernelTable:
     """What the format's runtime executes on ``core``. Raises DeviceError where nobody counted it."""
-    model, shipped = model_of(core), list_kernels(format_name)
-    if model not in shipped:
+    model, other = model_of(core), SHARED.get(format_name)
+    shipped, shared = list_kernels(format_name), list_kernels(other) if other else {}
+    tables = [load_kernels(found[model]) for found in (shared, shipped) if model in found]
+    if not tables:
         raise DeviceError("kernels-unknown", f"nobody counted {format_name}'s kernels on {model} yet",
                           cause=f"there are tables for {', '.join(shipped) or 'no core'}",
-                          next=choices_hint(model, shipped) if shipped else "estimate with --tier counts")
-    return load_kernels(shipped[model])
+                          next="estimate with --tier counts")
+    *base, own = tables
+    if not base:
+        return own
+    return own.model_copy(update={"kernels": {**base[0].kernels, **own.kernels}, "provenance": {
+        **own.provenance, "shared": f"XNNPACK's kernels that it lacks are those of {base[0].runtime}"}})
 
 
 @cache

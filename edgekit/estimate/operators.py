@@ -15,14 +15,14 @@ __all__ = ["kernel_of", "operators_of"]
 _KERNELS: dict[str, str] = {kind: kernel for kernel, kinds in {
     "conv": "conv", "depthwise": "depthwise_conv", "conv_transpose": "conv_transpose", "gemm": "linear",
     "matmul": "matmul", "rnn": "rnn",
-    "elementwise": "add sub mul div abs neg minmax relu leaky_relu prelu compare where cast sqrt rsqrt batch_norm "
-                   "hard_sigmoid",
+    "arithmetic": "add sub mul div compare where batch_norm prelu",
+    "elementwise": "abs neg minmax relu leaky_relu cast sqrt rsqrt hard_sigmoid",
     "transcendental": "pow exp log sin cos erf sigmoid tanh gelu silu elu",
     "hard_swish": "hard_swish", "softmax": "softmax", "layer_norm": "layer_norm group_norm",
     "pooling": "avg_pool max_pool", "mean": "mean", "reduce": "reduce argmax cumsum", "sort": "topk sort",
     "copy": "reshape concat split slice pad expand scatter constant", "transpose": "transpose",
-    "gather": "embedding gather", "resize": "resize", "quantize": "quantize requantize", "dequantize": "dequantize",
-    # of these nothing is known: as much as one pass over what they read and write
+    "gather": "embedding gather", "resize": "resize", "quantize": "quantize requantize dequantize",
+    # of these nothing is known but what they read and write
     "elementwise ": "loop other"}.items() for kind in kinds.split()}
 # dtype of the computation -> the suffix; what is not named counts as float32: 32 and 64-bit integers
 _DTYPES = {"float16": "float16", "bfloat16": "float16", "int8": "int8", "uint8": "int8", "bool": "int8", "int4": "int8",
@@ -95,7 +95,7 @@ class _Reader:
 
     def operator(self, op: Op) -> Operator:
         weights = [c for c in op.constants if c.role == "weight"] if op.kind in WEIGHTED_KINDS else []
-        dtype = self._dtype(op, weights)
+        dtype = self._dtype(op, weights) if kernel_of(op.kind) != "quantize" else "float32"  # whichever way
         inputs, outputs = self._sizes(op, self.computed(op)), self._sizes(op, op.outputs)
         kernel = self._kernel(op, weights)
         macs = float(op.macs)
@@ -113,6 +113,9 @@ class _Reader:
 
     def _kernel(self, op: Op, weights: list[Constant]) -> str:
         kernel = kernel_of(op.kind)
+        if kernel == "arithmetic":
+            sizes = [n for n, _ in self._sizes(op, self.computed(op))]
+            return "arithmetic_constant" if len(sizes) == 1 else "broadcast" if len(set(sizes)) > 1 else kernel
         if not weights or not op.macs:
             return "matmul" if op.kind == "linear" else kernel
         weight = weights[0]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from edgekit.devices.profile import Cluster, Device
 from edgekit.estimate.price import Price
-from edgekit.estimate.timings import get_timing
+from edgekit.estimate.timing import CoreTiming
 from edgekit.types.estimate import LatencyParts
 from edgekit.types.latency import Latency
 
@@ -20,14 +20,13 @@ def bound_by(price: Price) -> str:
     return max(parts, key=lambda name: parts[name])
 
 
-def predicted(tier: Literal["analytic", "counts"], price: Price, device: Device, cluster: Cluster, threads: int,
-              runtime: str, more_spread: float = 0.0) -> tuple[Latency, LatencyParts, dict[str, str]]:
+def predicted(tier: Literal["analytic", "counts"], price: Price, device: Device, cluster: Cluster, timing: CoreTiming,
+              threads: int, runtime: str, more_spread: float = 0.0) -> tuple[Latency, LatencyParts, dict[str, str]]:
     """Latency with its 90 % interval, its parts, and what they rest on.
 
     The interval is that of the core's costs, and of what ``more_spread`` adds: half of the 90 % interval of another
-    error, in logarithms and independent of it. Raises DeviceError where nobody knows the core's costs.
+    error, in logarithms and independent of it.
     """
-    timing = get_timing(cluster.core)
     own = timing.machines.get(device.id)
     scale = own.scale if own else 1.0
     ms = price.ms * scale

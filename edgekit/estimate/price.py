@@ -74,11 +74,12 @@ def price(work: Work, timing: CoreTiming, ghz: float, gb_s: float, threads: int 
     """
     cycles = sum(getattr(timing.cycles, group) * number for group, number in work.groups.items())
     *near, last = work.levels
-    for misses, cost in zip(near, (timing.cycles.l1_miss, timing.cycles.l2_miss), strict=False):
-        cycles += cost * misses.cost(timing.cycles.streamed)
+    lines = sum(cost * misses.cost(timing.cycles.streamed)
+                for misses, cost in zip(near, (timing.cycles.l1_miss, timing.cycles.l2_miss), strict=False))
     waiting_ns = last.cost(timing.streamed) * (timing.line_ns if line_ns is None else line_ns) / threads
     bus_ns = last.lines * LINE_BYTES / (timing.bus_share * gb_s)
     of = timing.threads
-    compute = cycles * (1 - of.parallel_share + of.parallel_share / threads)
-    regions = work.regions * of.region_cycles * (threads > 1)
-    return Price(compute / ghz * 1e-6, (waiting_ns**_SHARP + bus_ns**_SHARP)**(1 / _SHARP) * 1e-6, regions / ghz * 1e-6)
+    compute = (cycles * (1 - of.parallel_share + of.parallel_share / threads)
+               + lines * (1 - of.line_share + of.line_share / threads))
+    calls = work.regions * (timing.operator_cycles + of.region_cycles * (threads > 1))
+    return Price(compute / ghz * 1e-6, (waiting_ns**_SHARP + bus_ns**_SHARP)**(1 / _SHARP) * 1e-6, calls / ghz * 1e-6)

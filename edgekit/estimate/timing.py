@@ -41,7 +41,8 @@ class Cycles(_Part):
 class Threading(_Part):
     """How several threads share the work."""
 
-    parallel_share: float = Field(gt=0, le=1, description="of the core's own cycles, what several threads divide")
+    parallel_share: float = Field(gt=0, le=1, description="of the instructions' cycles, what several threads divide")
+    line_share: float = Field(gt=0, le=1, description="and of those of lines that a further cache gives")
     region_cycles: float = Field(ge=0, description="cycles to start and end each operator on several threads")
 
 
@@ -61,6 +62,7 @@ class CoreTiming(_Part):
     streamed: float = Field(ge=0, le=1, description="of that, what a line costs that continues a stream")
     bus_share: float = Field(gt=0, le=2, description="of the memory's peak bandwidth, what lines from it reach")
     threads: Threading
+    operator_cycles: float = Field(default=0, ge=0, description="of each operator's call, beside what it executes")
     machines: dict[Text, Machine] = Field(default={}, description="those that it was fitted on")
     spread: float = Field(gt=0, description="half of the 90 % interval of ln(predicted / measured), machine left out")
     measured_spread: float = Field(gt=0, description="the same on one of ``machines``, network left out")

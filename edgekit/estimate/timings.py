@@ -11,7 +11,7 @@ from edgekit.yamlfile.shipped import shipped_folder
 from edgekit.yamlfile.source import read_yaml
 from edgekit.yamlfile.validate import raise_problems, validated
 
-__all__ = ["get_timing", "list_timings", "load_timing"]
+__all__ = ["calibration_beside", "get_timing", "list_timings", "load_calibration", "load_timing"]
 
 
 def list_timings() -> dict[str, Path]:
@@ -26,6 +26,21 @@ def get_timing(core: str) -> CoreTiming:
         raise DeviceError("timing-unknown", f"nobody knows yet what instructions cost on {core}",
                           cause=f"there are figures for {', '.join(shipped)}", next=choices_hint(core, shipped))
     return load_timing(shipped[core])
+
+
+def calibration_beside(profile: Path, device: str) -> Path:
+    """Where a profile's own calibration lies."""
+    return profile.with_name(f"{device}.calibration.yaml")
+
+
+def load_calibration(path: Path, device: str, core: str) -> CoreTiming:
+    """What ``device`` measured, from `edgekit devices calibrate`. Raises RecipeError, DeviceError for another one's."""
+    timing = load_timing(path)
+    if set(timing.machines) != {device} or timing.core != core:
+        raise DeviceError("calibration-device", f"{path} is no calibration of {device}", where=str(path),
+                          cause=f"it has {timing.core} of {', '.join(timing.machines) or 'no machine'}, the device a "
+                                f"{core}", next=f"edgekit devices calibrate {device} makes one")
+    return timing
 
 
 def load_timing(path: Path) -> CoreTiming:

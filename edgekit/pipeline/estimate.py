@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.contracts import RunSettings
-from edgekit.devices.catalogue import get_core, get_device
+from edgekit.devices.catalogue import find_device, get_core, load_device
 from edgekit.devices.profile import Cluster, Device
 from edgekit.disk import sha256_of
-from edgekit.errors import ConversionError, DeviceError
+from edgekit.errors import ConversionError, DeviceError, UsageError
 from edgekit.estimate.analytic import analytic_latency, operator_shares
 from edgekit.estimate.counted import counted_latency
 from edgekit.estimate.kernel_tables import get_kernels
 from edgekit.estimate.size import size_of
-from edgekit.estimate.timings import get_timing
+from edgekit.estimate.timing import CoreTiming
+from edgekit.estimate.timings import calibration_beside, get_timing, load_calibration
 from edgekit.pipeline.budget import predicted_lines, size_line
 from edgekit.pipeline.inspect import read_graph
 from edgekit.pipeline.measure import measure_artifact
@@ -24,47 +25,68 @@ from edgekit.recipe.schema import Budget
 from edgekit.types.estimate import DeviceEstimate, Estimate, OperatorShare, Tier
 from edgekit.types.graph import OpGraph
 from edgekit.types.latency import Memory
-from edgekit.types.measurement import Fit
+from edgekit.types.measurement import Fit, Measurement
 
-__all__ = ["Place", "analytic_estimate", "estimate_artifact", "place_on"]
+__all__ = ["Place", "analytic_estimate", "count_artifact", "estimate_artifact", "place_on", "usable_device"]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an artifact runs: the device, its cluster, and the threads on it."""
+    """Where an artifact runs: the device, its cluster with what it costs there, and the threads on it."""
 
     device: Device
     cluster: Cluster
+    timing: CoreTiming
     threads: int
 
 
-def place_on(name: str, format_name: str, threads: int) -> Place:
-    """The device's fastest cluster. Raises DeviceError, before any work, where it could not run or be estimated."""
-    device = get_device(name)
+def usable_device(name: str, format_name: str, threads: int) -> tuple[Device, Cluster]:
+    """The device, and the cluster whose cores run the artifact. Raises DeviceError before any work.
+
+    More threads than the fastest cluster has take the next one too where its cores are the same, at its clock.
+    """
+    device = load_device(find_device(name))
     cpu = device.processors.get("cpu")
     if cpu is None or format_name not in cpu.formats:
         raise DeviceError("processor-format", f"{device.id}'s cpu runs no {format_name} files",
                           next=f"export for {', '.join(cpu.formats) if cpu else 'another device'}")
-    cluster = device.clusters[0]
+    cluster, *others = device.clusters
+    for other in others:
+        if threads > cluster.count and other.core == cluster.core:
+            cluster = other.model_copy(update={"count": cluster.count + other.count})
     if threads > cluster.count:
         raise DeviceError("device-threads", f"{device.id} has {cluster.count} {cluster.core}, not {threads}",
                           next=f"--threads {cluster.count} or fewer")
-    get_timing(cluster.core)
+    return device, cluster
+
+
+def place_on(name: str, format_name: str, threads: int, calibration: Path | None = None) -> Place:
+    """The device with its costs: the calibration given, or the one beside a profile's own file, or the core's.
+
+    Raises DeviceError, before any work, where the artifact could not run or be estimated.
+    """
+    device, cluster = usable_device(name, format_name, threads)
+    beside = calibration_beside(Path(name), device.id)
+    if calibration is None and Path(name).is_file() and beside.is_file():
+        calibration = beside
     get_kernels(format_name, get_core(cluster.core))
-    return Place(device, cluster, threads)
+    return Place(device, cluster, get_timing(cluster.core) if calibration is None else
+                 load_calibration(calibration, device.id, cluster.core), threads)
 
 
 def estimate_artifact(format_name: str, artifact: Path, devices: Sequence[str], threads: int, tier: Tier,
-                      budget: Budget, seconds: float) -> Estimate:
+                      budget: Budget, seconds: float, calibration: Path | None = None) -> Estimate:
     """See :func:`edgekit.api.estimate`."""
-    places = [(name, place_on(name, format_name, threads)) for name in devices]
+    if calibration is not None and len(devices) > 1:
+        raise UsageError("usage", "a calibration is one device's", next="estimate for one --device with --calibration")
+    places = [(name, place_on(name, format_name, threads, calibration)) for name in devices]
     graph = read_graph(format_name, artifact)
     memory = read_memory(format_name, artifact, graph)
     assert memory is not None  # a format whose kernels are known has a runtime that is known
     found = []
     for name, place in places:
         one = (analytic_estimate(graph, place, format_name, memory) if tier == "analytic" else
-               _counted(format_name, artifact, graph, place, f"emulated:{name}", memory, seconds))
+               _counted(format_name, artifact, graph, place, name, memory, seconds))
         found.append(one.model_copy(update={"budget": predicted_lines(budget, format_name, one.latency, one.memory)}))
     size = size_of(artifact, graph)
     return Estimate(artifact=str(artifact), sha256=sha256_of(artifact), format=format_name, size=size,
@@ -73,7 +95,8 @@ def estimate_artifact(format_name: str, artifact: Path, devices: Sequence[str], 
 
 def analytic_estimate(graph: OpGraph, place: Place, format_name: str, memory: Memory) -> DeviceEstimate:
     """Time by the kernel table, memory as planned: no emulator."""
-    latency, parts, facts = analytic_latency(graph, place.device, place.cluster, place.threads, format_name)
+    latency, parts, facts = analytic_latency(graph, place.device, place.cluster, place.timing, place.threads,
+                                             format_name)
     budget = place.device.app_budget_mb * 2**20
     return DeviceEstimate(
         device=place.device.id, core=place.cluster.core, latency=latency, parts=parts, operators=_shares(graph, place),
@@ -81,25 +104,32 @@ def analytic_estimate(graph: OpGraph, place: Place, format_name: str, memory: Me
         fit=Fit(needs_bytes=memory.peak_bytes, budget_bytes=budget, fits=memory.peak_bytes <= budget))
 
 
-def _counted(format_name: str, artifact: Path, graph: OpGraph, place: Place, target: str, memory: Memory,
-             seconds: float) -> DeviceEstimate:
-    # counts are of one thread, where they repeat exactly; the price divides them
-    found = measure_artifact(format_name, artifact, target, RunSettings(seconds=seconds))
+def count_artifact(format_name: str, artifact: Path, device: str, seconds: float) -> Measurement:
+    """One inference on one thread of the emulated device, where counts repeat exactly.
+
+    Raises ConversionError where the artifact does not run there, or computes something else.
+    """
+    found = measure_artifact(format_name, artifact, f"emulated:{device}", RunSettings(seconds=seconds))
     if not found.agreement.agrees:
-        raise ConversionError("outputs-differ", f"{place.device.id}'s outputs are not this machine's",
-                              where=str(artifact),
+        raise ConversionError("outputs-differ", f"{found.device}'s outputs are not this machine's", where=str(artifact),
                               cause=f"they are {found.agreement.max_abs:.3g} apart, tolerance "
                                     f"{found.agreement.tolerance:.3g}",
-                              next=f"edgekit measure {artifact.name} --on {target}")
+                              next=f"edgekit measure {artifact.name} --on {found.target}")
+    return found
+
+
+def _counted(format_name: str, artifact: Path, graph: OpGraph, place: Place, name: str, memory: Memory,
+             seconds: float) -> DeviceEstimate:
+    found = count_artifact(format_name, artifact, name, seconds)  # of one thread; the price divides it
     assert found.counts is not None  # an emulated device always counts, knows its memory and has a budget
     assert found.memory is not None
     assert found.fit is not None
-    latency, parts, facts = counted_latency(found.counts, graph, place.device, place.cluster, place.threads,
-                                            found.runtime)
+    latency, parts, facts = counted_latency(found.counts, graph, place.device, place.cluster, place.timing,
+                                            place.threads, found.runtime)
     return DeviceEstimate(
         device=place.device.id, core=place.cluster.core, latency=latency, parts=parts, operators=_shares(graph, place),
         counts=found.counts, memory=found.memory, memory_split=memory, fit=found.fit, facts={**found.facts, **facts})
 
 
 def _shares(graph: OpGraph, place: Place) -> tuple[OperatorShare, ...]:
-    return operator_shares(graph, place.device, place.cluster, place.threads)
+    return operator_shares(graph, place.device, place.cluster, place.timing, place.threads)

@@ -37,6 +37,11 @@ def test_every_device_has_kernels() -> None:
         assert get_kernels("tflite", get_core(device.clusters[0].core)).kernels
 
 
+def test_executorch_shares_xnnpack() -> None:
+    table, other = (get_kernels(name, get_core("cortex-a76")) for name in ("executorch", "tflite"))
+    assert table.kernels["gemm.float32"] == other.kernels["gemm.float32"]
+
+
 def test_kernels_that_nobody_counted() -> None:
     with pytest.raises(DeviceError) as failure:
         get_kernels("cubes", get_core("cortex-a53"))

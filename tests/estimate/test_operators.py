@@ -81,3 +81,38 @@ def test_views_cost_nothing_where_nothing_is_copied() -> None:
     (_, copied), = operators_of(graph(op.model_copy(update={"name": "RESHAPE", "processor": "builtin"}),
                                       tensors=tensors))
     assert copied.kernel == "copy.float32.builtin"
+
+
+def test_zeros_that_a_convolution_adds_as_it_reads() -> None:
+    pad = Op(index=0, kind="pad", name="PAD", inputs=("x", "by"), outputs=("wide",), dtype="float32",
+             processor="xnnpack")
+    op = conv("depthwise_conv", (1, 3, 3, 16), 9216, inputs=("wide", "w"))
+    tensors = (spec("x", 1, 8, 8, 16), spec("wide", 1, 10, 10, 16), spec("y", 1, 8, 8, 16))
+    (_, found), = operators_of(graph(pad, op, tensors=tensors))
+    assert (found.kernel, found.inputs) == ("depthwise3x3.float32", 1024)
+    builtin = pad.model_copy(update={"processor": "builtin"})
+    assert [o.kernel for _, o in operators_of(graph(builtin, op, tensors=tensors))] == [
+        "copy.float32.builtin", "depthwise3x3.float32"]
+
+
+def test_quantising_costs_the_same_either_way() -> None:
+    wide, narrow = spec("x", 64), spec("y", 64, dtype="int8")
+    for kind, x, y in (("quantize", wide, narrow), ("dequantize", narrow, wide)):
+        op = Op(index=0, kind=kind, name=kind, inputs=(x.name,), outputs=(y.name,), dtype=x.dtype, processor="xnnpack")
+        assert only(op, x, y)[0] == "quantize.float32"
+
+
+def test_arithmetic_by_its_operands() -> None:
+    def add(*inputs: str) -> Op:
+        return Op(index=0, kind="add", name="ADD", inputs=inputs, outputs=("y",), dtype="float32", processor="xnnpack")
+
+    def found(op: Op, *tensors: TensorSpec) -> str:
+        made = OpGraph(format="tflite", ops=(op,), tensors={t.name: t for t in tensors}, inputs=tensors[:-1],
+                       outputs=tensors[-1:])
+        (_, one), = operators_of(made)
+        return one.kernel
+
+    a, b, gate, y = spec("a", 1, 4, 8), spec("b", 1, 4, 8), spec("gate", 1, 1, 8), spec("y", 1, 4, 8)
+    assert found(add("a", "b"), a, b, y) == "arithmetic.float32"
+    assert found(add("a", "gate"), a, gate, y) == "broadcast.float32"
+    assert found(add("a", "c"), a, y) == "arithmetic_constant.float32"

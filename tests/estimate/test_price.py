@@ -14,7 +14,8 @@ from edgekit.measure.emulated.build import SOURCES
 CYCLES = Cycles(multiply_add=2, integer_multiply=3, vector=1, vector_memory=4, memory=1, integer=0.5, l1_miss=5,
                 l2_miss=20, streamed=0.5)
 TIMING = CoreTiming(core="some-core", cycles=CYCLES, line_ns=10, streamed=0.25, bus_share=0.5, spread=0.2,
-                    measured_spread=0.1, provenance={}, threads=Threading(parallel_share=0.9, region_cycles=1000))
+                    measured_spread=0.1, provenance={},
+                    threads=Threading(parallel_share=0.9, line_share=0.5, region_cycles=1000))
 NONE = Misses(0, 0)
 WIDE = 1e6  # GB/s: a bus that nothing waits for
 
@@ -53,6 +54,19 @@ def test_threads_divide_a_share_and_pay_for_operators() -> None:
     assert four.memory_ms == pytest.approx(one.memory_ms / 4)
     assert one.memory_ms == pytest.approx(1e4 * 20e-6)
     assert (one.overhead_ms, four.overhead_ms) == (0, pytest.approx(0.01))
+
+
+def test_a_call_may_cost_more_than_it_executes() -> None:
+    calls = TIMING.model_copy(update={"operator_cycles": 500})
+    one, four = (price(work(), calls, 1, WIDE, threads).overhead_ms for threads in (1, 4))
+    assert (one, four) == (pytest.approx(0.005), pytest.approx(0.015))
+
+
+def test_threads_divide_less_of_the_lines_from_further_caches() -> None:
+    one, four = (price(work(Misses(1e5, 0), NONE), TIMING, 1, WIDE, threads).compute_ms
+                 - price(work(NONE, NONE), TIMING, 1, WIDE, threads).compute_ms for threads in (1, 4))
+    assert one == pytest.approx(0.5)
+    assert four == pytest.approx(one * (0.5 + 0.5 / 4))
 
 
 def test_all_threads_share_one_bus() -> None:
