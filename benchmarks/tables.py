@@ -25,7 +25,26 @@ def _section(document: dict[str, Any]) -> str:
         unit = "" if one["unit"] in ("", "ratio", "share") else f" {one['unit']}"
         lines.append(f"| {one['name']} | {_number(one['value'])}{unit} | {one['op']} {_number(one['goal'])}{unit} | "
                      f"{'met' if one['met'] else '**not met**'} |")
-    return "\n".join([*lines, *_beside([row for row in document["rows"] if "folds" in row])]) + "\n"
+    lines += _beside([row for row in document["rows"] if "folds" in row])
+    return "\n".join([*lines, *_ceilings([row for row in document["rows"] if "free_costs_spearman" in row])]) + "\n"
+
+
+def _ceilings(rows: list[dict[str, Any]]) -> list[str]:
+    """Calibrated devices: Spearman beside MACs' and the ceilings; nothing for other benchmarks."""
+    if not rows:
+        return []
+    return ["", "Spearman, medians over the draws; ceilings: of whole milliseconds, and of a sum with a free cost for "
+            "each choice and place, fitted to the very rows that it is scored on:", "",
+            "| rows | calibrated | before | MACs | ceiling, rounding | ceiling, free costs | within 15 % | by MACs |",
+            "| --- |" + " --- |" * 7,
+            *(f"| {row['space']}, {row['device']} | {row['spearman']:.3f} | {row['spearman_before']:.3f} | "
+              f"{row['macs_spearman']:.3f} | {_rounding(row['rounding_spearman'])} | "
+              f"{row['free_costs_spearman']:.3f} | {row['within_15']:.0%} | {row['macs_within_15']:.0%} |"
+              for row in rows)]
+
+
+def _rounding(ceiling: float | None) -> str:
+    return "not rounded" if ceiling is None else f"{ceiling:.3f}"
 
 
 def _beside(cells: list[dict[str, Any]]) -> list[str]:

@@ -18,7 +18,7 @@ from edgekit.contracts import RunSettings
 from edgekit.devices.catalogue import find_device, get_device, list_devices
 from edgekit.devices.profile import Device
 from edgekit.disk import disk_errors
-from edgekit.errors import ConversionError, DeviceError, RecipeError, UsageError
+from edgekit.errors import ConversionError, DeviceError, EnvironmentProblem, RecipeError, UsageError
 from edgekit.estimate.calibration import FEWEST, Calibrated, Sample, calibrate
 from edgekit.estimate.counted import counted_work
 from edgekit.estimate.measurements import MILLISECONDS, load_measurements
@@ -149,7 +149,10 @@ def _place(name: str, device: Device) -> Path:
 
 
 def _check_replaceable(place: Path) -> None:
-    """Raises UsageError where a file that is no calibration of ours would be lost."""
+    """Raises UsageError where a file that is no calibration of ours would be lost, before any work."""
+    if not place.parent.is_dir():
+        raise EnvironmentProblem("not-writable", f"there is no folder {place.parent}", where=str(place),
+                                 next="make it, or give another file with --output")
     if not place.exists():
         return
     try:

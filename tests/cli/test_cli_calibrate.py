@@ -235,3 +235,6 @@ def test_somebodys_own_file_stays(exported: Exported, tmp_path: Path, capsys: py
                    + [(str(exported.out / "model.onnx"), 1.0, 1)])
     status, found = document(capsys, "devices", "calibrate", BOARD, "--measurements", str(file), "--output", str(own))
     assert (status, found["error"]["code"], own.read_text()) == (2, "file-exists", "mine: true\n")
+    status, found = document(capsys, "devices", "calibrate", BOARD, "--measurements", str(file), "--output",
+                             str(tmp_path / "nowhere" / "own.yaml"))
+    assert (status, found["error"]["code"]) == (5, "not-writable")
