@@ -20,7 +20,7 @@ _KERNELS: dict[str, str] = {kind: kernel for kernel, kinds in {
     "transcendental": "pow exp log sin cos erf sigmoid tanh gelu silu elu",
     "hard_swish": "hard_swish", "softmax": "softmax", "layer_norm": "layer_norm group_norm",
     "pooling": "avg_pool max_pool", "mean": "mean", "reduce": "reduce argmax cumsum", "sort": "topk sort",
-    "copy": "reshape concat split slice pad expand scatter constant", "transpose": "transpose",
+    "pad": "pad", "copy": "reshape concat split slice expand scatter constant", "transpose": "transpose",
     "gather": "embedding gather", "resize": "resize", "quantize": "quantize requantize dequantize",
     # of these nothing is known but what they read and write
     "elementwise ": "loop other"}.items() for kind in kinds.split()}
@@ -95,9 +95,11 @@ class _Reader:
 
     def operator(self, op: Op) -> Operator:
         weights = [c for c in op.constants if c.role == "weight"] if op.kind in WEIGHTED_KINDS else []
-        dtype = self._dtype(op, weights) if kernel_of(op.kind) != "quantize" else "float32"  # whichever way
+        dtype = self._dtype(op, weights)
         inputs, outputs = self._sizes(op, self.computed(op)), self._sizes(op, op.outputs)
         kernel = self._kernel(op, weights)
+        if kernel == "quantize":  # as much from floats as to them
+            kernel, dtype = ("quantize", "float32") if self._floats(op) else ("requantize", "int8")
         macs = float(op.macs)
         if kernel.startswith("depthwise") and weights:
             macs *= 1 + _PIXEL / weights[0].shape[0 if self._graph.format == "onnx" else -1]
@@ -148,6 +150,10 @@ class _Reader:
         if self._graph.format == "onnx":  # other floats unpack their weights
             return "int8d" if op.name == "MatMulNBits" else dtype
         return dtype if dtype == "int16" or self._unpacked & set(op.inputs) else "int8d"
+
+    def _floats(self, op: Op) -> bool:
+        specs = [self._graph.tensors[name] for name in (*self.computed(op), *op.outputs) if name in self._graph.tensors]
+        return any(spec.dtype.startswith("float") for spec in specs)
 
     def _sizes(self, op: Op, names: tuple[str, ...]) -> list[tuple[int, int]]:
         """Elements and bytes of each tensor; one of unknown shape counts as the operator's largest."""
