@@ -20,7 +20,7 @@ _KERNELS: dict[str, str] = {kind: kernel for kernel, kinds in {
     "transcendental": "pow exp log sin cos erf sigmoid tanh gelu silu elu",
     "hard_swish": "hard_swish", "softmax": "softmax", "layer_norm": "layer_norm group_norm",
     "pooling": "avg_pool max_pool", "mean": "mean", "reduce": "reduce argmax cumsum", "sort": "topk sort",
-    "copy": "reshape concat split slice pad expand scatter constant", "transpose": "transpose",
+    "pad": "pad", "copy": "reshape concat split slice expand scatter constant", "transpose": "transpose",
     "gather": "embedding gather", "resize": "resize", "quantize": "quantize requantize dequantize",
     # of these nothing is known but what they read and write
     "elementwise ": "loop other"}.items() for kind in kinds.split()}
@@ -95,12 +95,16 @@ class _Reader:
 
     def operator(self, op: Op) -> Operator:
         weights = [c for c in op.constants if c.role == "weight"] if op.kind in WEIGHTED_KINDS else []
-        dtype = self._dtype(op, weights) if kernel_of(op.kind) != "quantize" else "float32"  # whichever way
+        dtype = self._dtype(op, weights)
         inputs, outputs = self._sizes(op, self.computed(op)), self._sizes(op, op.outputs)
         kernel = self._kernel(op, weights)
+        if kernel == "quantize":  # as much from floats as to them
+            kernel, dtype = ("quantize", "float32") if self._floats(op) else ("requantize", "int8")
         macs = float(op.macs)
         if kernel.startswith("depthwise") and weights:
             macs *= 1 + _PIXEL / weights[0].shape[0 if self._graph.format == "onnx" else -1]
+        if kernel == "broadcast":
+            macs = self._rows(op)
         if kernel in _TILED and weights and (channels := self._channels(op, weights[0])):
             tile = _TILES.get((self._graph.format, dtype), 1)
             macs *= -(-channels // tile) * tile / channels
@@ -116,6 +120,10 @@ class _Reader:
         if kernel == "arithmetic":
             sizes = [n for n, _ in self._sizes(op, self.computed(op))]
             return "arithmetic_constant" if len(sizes) == 1 else "broadcast" if len(set(sizes)) > 1 else kernel
+        if kernel == "transpose":
+            named = [n for n in (*self.computed(op), *op.outputs) if n in self._graph.tensors]
+            last = {self._graph.tensors[n].shape[-1:] for n in named}
+            return "transpose_rows" if len(last) == 1 else kernel  # whole rows move, or single values
         if not weights or not op.macs:
             return "matmul" if op.kind == "linear" else kernel
         weight = weights[0]
@@ -148,6 +156,21 @@ class _Reader:
         if self._graph.format == "onnx":  # other floats unpack their weights
             return "int8d" if op.name == "MatMulNBits" else dtype
         return dtype if dtype == "int16" or self._unpacked & set(op.inputs) else "int8d"
+
+    def _rows(self, op: Op) -> float:
+        """Stretches of the result in which the smaller operand is whole, or one value: each is a call of the kernel."""
+        known = [self._graph.tensors[n] for n in (*self.computed(op), *op.outputs) if n in self._graph.tensors]
+        small, whole = (f(known, key=lambda spec: spec.elements) for f in (min, max))
+        inner, of_one = 1, None
+        for d, own in zip(reversed(whole.shape), (*reversed(small.shape), *(1,) * len(whole.shape)), strict=False):
+            if d != 1 and of_one not in (None, own == 1):
+                break
+            inner, of_one = inner * (d if isinstance(d, int) else 1), of_one if d == 1 else own == 1
+        return whole.elements / inner
+
+    def _floats(self, op: Op) -> bool:
+        specs = [self._graph.tensors[name] for name in (*self.computed(op), *op.outputs) if name in self._graph.tensors]
+        return any(spec.dtype.startswith("float") for spec in specs)
 
     def _sizes(self, op: Op, names: tuple[str, ...]) -> list[tuple[int, int]]:
         """Elements and bytes of each tensor; one of unknown shape counts as the operator's largest."""

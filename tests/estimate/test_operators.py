@@ -92,7 +92,7 @@ def test_zeros_that_a_convolution_adds_as_it_reads() -> None:
     assert (found.kernel, found.inputs) == ("depthwise3x3.float32", 1024)
     builtin = pad.model_copy(update={"processor": "builtin"})
     assert [o.kernel for _, o in operators_of(graph(builtin, op, tensors=tensors))] == [
-        "copy.float32.builtin", "depthwise3x3.float32"]
+        "pad.float32.builtin", "depthwise3x3.float32"]
 
 
 def test_quantising_costs_the_same_either_way() -> None:
@@ -106,13 +106,22 @@ def test_arithmetic_by_its_operands() -> None:
     def add(*inputs: str) -> Op:
         return Op(index=0, kind="add", name="ADD", inputs=inputs, outputs=("y",), dtype="float32", processor="xnnpack")
 
-    def found(op: Op, *tensors: TensorSpec) -> str:
+    def found(op: Op, *tensors: TensorSpec) -> tuple[str, float]:
         made = OpGraph(format="tflite", ops=(op,), tensors={t.name: t for t in tensors}, inputs=tensors[:-1],
                        outputs=tensors[-1:])
         (_, one), = operators_of(made)
-        return one.kernel
+        return one.kernel, one.macs
 
     a, b, gate, y = spec("a", 1, 4, 8), spec("b", 1, 4, 8), spec("gate", 1, 1, 8), spec("y", 1, 4, 8)
-    assert found(add("a", "b"), a, b, y) == "arithmetic.float32"
-    assert found(add("a", "gate"), a, gate, y) == "broadcast.float32"
-    assert found(add("a", "c"), a, y) == "arithmetic_constant.float32"
+    assert found(add("a", "b"), a, b, y) == ("arithmetic.float32", 0)
+    assert found(add("a", "gate"), a, gate, y) == ("broadcast.float32", 4)
+    one = spec("one", 1, 4, 1)
+    assert found(add("a", "one"), a, one, y) == ("broadcast.float32", 4)
+    assert found(add("a", "c"), a, y) == ("arithmetic_constant.float32", 0)
+
+
+def test_turning_rows_or_values() -> None:
+    op = Op(index=0, kind="transpose", name="TRANSPOSE", inputs=("x",), outputs=("y",), dtype="float32",
+            processor="xnnpack")
+    assert only(op, spec("x", 1, 2, 3, 4), spec("y", 1, 3, 2, 4))[0] == "transpose_rows.float32"
+    assert only(op, spec("x", 1, 2, 3, 4), spec("y", 1, 4, 2, 3))[0] == "transpose.float32"
