@@ -118,9 +118,7 @@ def _plain(last: bool) -> Iterator[Case]:
         one = (1, 1, 1, channels) if last else (1, channels, 1, 1)
         for name, function in {**_OF_VALUES, **_of_places(last)}.items():
             second = ((one if name == "gate" else natural),) if name in _PAIRS else ()
-            # XNNPACK makes one table of an int8 value times its own sigmoid: no sum of operators
-            yield Case(f"{name} {channels} {side}", _applied(function, len(second)), (natural, *second),
-                       (FLOAT,) if name == "silu" else _BOTH, False)
+            yield Case(f"{name} {channels} {side}", _applied(function, len(second)), (natural, *second), _BOTH, False)
         yield Case(f"border {channels} {side}", _applied(torch.mul, 1), (natural, natural), (STATIC,), False)
         for name, function in _OF_WINDOWS.items():
             yield Case(f"{name} {channels} {side}", _applied(function), (first,), _BOTH)

@@ -38,6 +38,8 @@ _TILED = ("gemm", "conv", "linear", "image")
 # Channels that each result of a depthwise convolution costs beside its own: finding its window.
 _PIXEL = 9
 _ODD = 8  # output channels that this does not divide take other, slower kernels
+# Kernels that make each result from the values at its own place.
+_OF_VALUES = ("arithmetic", "elementwise", "transcendental", "hard_swish")
 # Operators that pass on the same bytes under another shape, and copy nothing.
 _VIEWS = frozenset({("onnx", "Reshape"), ("onnx", "Flatten"), ("onnx", "Squeeze"), ("onnx", "Unsqueeze"),
                     ("onnx", "Identity"), ("executorch", "executorch_prim::et_view")})
@@ -70,22 +72,37 @@ class _Reader:
         for op in graph.ops:
             for name in op.inputs:
                 self._readers.setdefault(name, []).append(op)
-        self._padded = {pad.outputs[0]: pad.inputs[0] for pad in graph.ops if self.fused(pad)}
         # in order of execution: what only constants feed is itself one
         self._unpacked: set[str] = set()
         for op in graph.ops:
-            if not self.computed(op):
+            if not self._changing(op):
                 self._unpacked.update(op.outputs)
+        self._within = {op.outputs[0]: self._changing(op)[0] for op in graph.ops if self.fused(op)}
 
     def computed(self, op: Op) -> tuple[str, ...]:
-        """The inputs that change from call to call. A .tflite names its constants among an operator's inputs."""
-        return tuple(name for name in op.inputs if self._changes(name))
+        """The inputs that change from call to call, each once; of operators done within this one, theirs."""
+        found = []
+        for name in self._changing(op):
+            while name in self._within:
+                name = self._within[name]
+            found.append(name)
+        return tuple(dict.fromkeys(found))
 
     def fused(self, op: Op) -> bool:
-        """Zeros around an image that XNNPACK's convolutions add as they read it."""
+        """What XNNPACK does within the next operator: zeros around an image that a convolution adds as it reads it, and
+        int8 functions of one value, which become one table of 256 results."""
         readers = self._readers.get(op.outputs[0], []) if op.outputs else []
-        return op.kind == "pad" and op.processor == "xnnpack" and bool(readers) and all(
-            one.kind in ("conv", "depthwise_conv") and one.processor == "xnnpack" for one in readers)
+        inputs = self._changing(op)
+        if op.processor != "xnnpack" or not readers or len(inputs) != 1:
+            return False
+        if op.kind == "pad":
+            return all(one.kind in ("conv", "depthwise_conv") and one.processor == "xnnpack" for one in readers)
+        return _tabled(op) and all(_tabled(one) and {*self._changing(one)} <= {op.outputs[0], inputs[0]}
+                                   for one in readers)
+
+    def _changing(self, op: Op) -> tuple[str, ...]:
+        """A .tflite names its constants among an operator's inputs."""
+        return tuple(name for name in op.inputs if self._changes(name))
 
     def _changes(self, name: str) -> bool:
         if name in self._made:
@@ -117,6 +134,8 @@ class _Reader:
 
     def _kernel(self, op: Op, weights: list[Constant]) -> str:
         kernel = kernel_of(op.kind)
+        if _tabled(op) and any(name in self._within for name in self._changing(op)):
+            return "table"
         if kernel == "arithmetic":
             sizes = [n for n, _ in self._sizes(op, self.computed(op))]
             return "arithmetic_constant" if len(sizes) == 1 else "broadcast" if len(set(sizes)) > 1 else kernel
@@ -176,8 +195,12 @@ class _Reader:
         """Elements and bytes of each tensor; one of unknown shape counts as the operator's largest."""
         known = [self._graph.tensors[n] for n in (*op.inputs, *op.outputs) if n in self._graph.tensors]
         largest = max(known, key=lambda spec: spec.elements, default=TensorSpec(name="", shape=(), dtype=op.dtype))
-        found = [self._graph.tensors.get(self._padded.get(name, name), largest) for name in names]
+        found = [self._graph.tensors.get(name, largest) for name in names]
         return [(spec.elements, spec.bytes) for spec in found]
+
+
+def _tabled(op: Op) -> bool:
+    return op.processor == "xnnpack" and op.dtype in ("int8", "uint8") and kernel_of(op.kind) in _OF_VALUES
 
 
 def _bytes(weight: Constant, dtype: str) -> float:

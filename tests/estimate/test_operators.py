@@ -125,3 +125,16 @@ def test_turning_rows_or_values() -> None:
             processor="xnnpack")
     assert only(op, spec("x", 1, 2, 3, 4), spec("y", 1, 3, 2, 4))[0] == "transpose_rows.float32"
     assert only(op, spec("x", 1, 2, 3, 4), spec("y", 1, 4, 2, 3))[0] == "transpose.float32"
+
+
+def test_int8_functions_of_one_value_are_one_table() -> None:
+    x, gate, y = (spec(name, 1, 4, 8, dtype="int8") for name in ("x", "gate", "y"))
+    sigmoid = Op(index=0, kind="sigmoid", name="LOGISTIC", inputs=("x",), outputs=("gate",), dtype="int8",
+                 processor="xnnpack")
+    product = Op(index=1, kind="mul", name="MUL", inputs=("x", "gate"), outputs=("y",), dtype="int8",
+                 processor="xnnpack")
+    (op, found), = operators_of(graph(sigmoid, product, tensors=(x, gate, y)))
+    assert (op, found.kernel, found.inputs) == (product, "table.int8", 32)
+    floats = (t.model_copy(update={"dtype": "float32"}) for t in (x, gate, y))
+    made = graph(*(op.model_copy(update={"dtype": "float32"}) for op in (sigmoid, product)), tensors=tuple(floats))
+    assert [o.kernel for _, o in operators_of(made)] == ["transcendental.float32", "arithmetic.float32"]
