@@ -53,7 +53,7 @@ def test_ten_models_recover_a_device() -> None:
     assert np.median(errors(SHIPPED, others)) > 0.2
     fitted = calibrate(samples(10, seed=0), SHIPPED, "mine")
     assert np.median(errors(fitted, others)) < 0.04
-    assert np.quantile(errors(fitted, others), 0.9) < 0.08
+    assert np.quantile(errors(fitted, others), 0.9) < 0.1
     assert fitted.cycles.vector_memory / fitted.cycles.integer > SHIPPED.cycles.vector_memory / SHIPPED.cycles.integer
     assert 2000 < fitted.operator_cycles < 30000
 
