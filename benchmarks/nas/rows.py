@@ -13,7 +13,7 @@ from spaces import SETTINGS, Operators, executed, fbnet, macs_of, nasbench201
 
 from edgekit.devices.catalogue import get_core
 from edgekit.estimate.calibration import Sample
-from edgekit.estimate.kernel_tables import get_kernels, load_kernels
+from edgekit.estimate.kernel_tables import get_kernels
 from edgekit.estimate.kernels import Kernel, work_of
 from edgekit.estimate.price import Misses, Work
 
@@ -70,11 +70,6 @@ def operators_of(space: str, arch: str, setting: str) -> Operators:
     return fbnet(arch, SETTINGS[setting]) if space == "fbnet" else nasbench201(arch)
 
 
-def kernels_of(core: str) -> dict[str, Kernel]:
-    """The shipped table, and beside it what it has no kernel for."""
-    return {**load_kernels(HERE / "kernels.yaml").kernels, **get_kernels("tflite", get_core(core)).kernels}
-
-
 def work(operators: Operators, kernels: dict[str, Kernel], caches: Sequence[float]) -> Work:
     """Of all operators together."""
     weights = sum(op.weight_bytes * n for op, n in operators.items())
@@ -92,7 +87,7 @@ def work(operators: Operators, kernels: dict[str, Kernel], caches: Sequence[floa
 
 def load_rows(space: str, board: Board, every: int = 1, setting: str = "cifar100") -> list[Row]:
     """All rows of a space on a device, or every so many; ``setting`` is FBNet's."""
-    kernels = kernels_of(board.core)
+    kernels = get_kernels("tflite", get_core(board.core)).kernels
     rows = []
     for measured in [row for row in _measured(space) if row[board.column]][::every]:
         arch = measured["arch"]

@@ -85,7 +85,7 @@ def estimate_artifact(format_name: str, artifact: Path, devices: Sequence[str], 
     assert memory is not None  # a format whose kernels are known has a runtime that is known
     found = []
     for name, place in places:
-        one = (analytic_estimate(graph, place, format_name, memory) if tier == "analytic" else
+        one = (analytic_estimate(graph, place, runtime_of(format_name, place), memory) if tier == "analytic" else
                _counted(format_name, artifact, graph, place, name, memory, seconds))
         found.append(one.model_copy(update={"budget": predicted_lines(budget, format_name, one.latency, one.memory)}))
     size = size_of(artifact, graph)
@@ -93,15 +93,19 @@ def estimate_artifact(format_name: str, artifact: Path, devices: Sequence[str], 
                     devices=tuple(found), budget=tuple(size_line(budget, format_name, size.installed_bytes)))
 
 
-def analytic_estimate(graph: OpGraph, place: Place, format_name: str, memory: Memory) -> DeviceEstimate:
+def analytic_estimate(graph: OpGraph, place: Place, runtime: str, memory: Memory) -> DeviceEstimate:
     """Time by the kernel table, memory as planned: no emulator."""
-    latency, parts, facts = analytic_latency(graph, place.device, place.cluster, place.timing, place.threads,
-                                             format_name)
+    latency, parts, facts = analytic_latency(graph, place.device, place.cluster, place.timing, place.threads, runtime)
     budget = place.device.app_budget_mb * 2**20
     return DeviceEstimate(
         device=place.device.id, core=place.cluster.core, latency=latency, parts=parts, operators=_shares(graph, place),
         counts=None, memory=memory, facts=facts,
         fit=Fit(needs_bytes=memory.peak_bytes, budget_bytes=budget, fits=memory.peak_bytes <= budget))
+
+
+def runtime_of(format_name: str, place: Place) -> str:
+    """The runtime whose kernels were counted."""
+    return get_kernels(format_name, get_core(place.cluster.core)).runtime
 
 
 def count_artifact(format_name: str, artifact: Path, device: str, seconds: float) -> Measurement:

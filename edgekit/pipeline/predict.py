@@ -29,5 +29,5 @@ def with_estimate(report: ArtifactReport, path: Path, graph: OpGraph, request: E
     except DeviceError as error:
         return known.model_copy(update={"no_estimate": error.message})
     assert memory is not None  # a format whose kernels are known has a runtime that is known
-    estimate = analytic_estimate(graph, place, name, memory)
+    estimate = analytic_estimate(graph, place, report.artifact.runtime, memory)
     return known.model_copy(update={"estimate": estimate, "latencies": (estimate.latency,)})
