@@ -45,10 +45,10 @@ class Predicted:
 def predict(of: Published, counted: Counted, timing: CoreTiming) -> Predicted:
     """As ``estimate.counted``, at the clock of the row."""
     device = get_device(of.machine.profile)
-    own = timing.machines.get(device.id)
-    parts = price(counted.work, timing, of.machine.ghz, device.memory.gb_s, of.threads, own.line_ns if own else None)
-    return Predicted(parts.ms * (own.scale if own else 1.0), parts,
-                     math.exp(timing.measured_spread if own else timing.spread))
+    own = timing.on(device.id)
+    parts = price(counted.work, timing, of.machine.ghz, device.memory.gb_s, of.threads, own.line_ns)
+    return Predicted(parts.ms * own.scale, parts,
+                     math.exp(timing.measured_spread if device.id in timing.machines else timing.spread))
 
 
 def changed(of: Published, counts: dict[tuple[str, ...], Counted]) -> tuple[float, list[str]]:

@@ -7,7 +7,7 @@ Weights are random (nothing can be fetched from a hub), so SQNR says how two flo
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -62,10 +62,10 @@ def images(count: int, seed: int) -> torch.Tensor:
     return sum(scales, torch.zeros(count, 3, 224, 224))
 
 
-def write_weights(file: str) -> None:
-    """Seeded weights, and batch statistics as the average over 16 images."""
+def seeded(make: Callable[[], nn.Module], batches: Iterable[torch.Tensor]) -> nn.Module:
+    """What ``make`` builds, with seeded weights and the average statistics of ``batches``."""
     torch.manual_seed(0)
-    module = MobileNetV2()
+    module = make()
     for child in module.modules():
         if isinstance(child, nn.Conv2d):
             nn.init.kaiming_normal_(child.weight, mode="fan_out")
@@ -73,9 +73,14 @@ def write_weights(file: str) -> None:
             child.momentum = None
     module.train()
     with torch.no_grad():
-        for seed in range(2):
-            module(images(8, 100 + seed))
-    save_file(module.state_dict(), file)
+        for batch in batches:
+            module(batch)
+    return module.eval()
+
+
+def write_weights(file: str) -> None:
+    """The seeded network's, with the statistics of 16 images."""
+    save_file(seeded(MobileNetV2, (images(8, 100 + seed) for seed in range(2))).state_dict(), file)
 
 
 def load() -> nn.Module:

@@ -34,12 +34,6 @@ class Counted:
         return sum(self.groups.values())
 
 
-def fit_kernels(counted: Sequence[Counted]) -> dict[str, Kernel]:
-    """The kernels that ``counted`` has calls of."""
-    return {name: fit_kernel([one for one in counted if one.operator.kernel == name])
-            for name in sorted({one.operator.kernel for one in counted})}
-
-
 def fit_kernel(calls: Sequence[Counted]) -> Kernel:
     ops = [one.operator for one in calls]
     total = sum(one.instructions for one in calls)

@@ -5,10 +5,10 @@ Batch statistics come from smooth random images, so that int8 ranges are of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
-from export_model import MobileNetV2, images
+from export_model import MobileNetV2, images, seeded
 from torch import nn
 
 CALIBRATION = 16
@@ -90,7 +90,7 @@ def mobilenet_v3(blocks: tuple[tuple[int, ...], ...], last: int, hidden: int) ->
     return Pooled(nn.Sequential(*layers), head)
 
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "mobilenet_v1": mobilenet_v1,
     "mobilenet_v2": MobileNetV2,
     "mobilenet_v3_large": lambda: mobilenet_v3(V3_LARGE, 960, 1280),
@@ -100,17 +100,7 @@ NETWORKS = {
 
 def build(name: str) -> nn.Module:
     """The network with seeded weights and the batch statistics of eight images."""
-    torch.manual_seed(0)
-    module: nn.Module = NETWORKS[name]()
-    for child in module.modules():
-        if isinstance(child, nn.Conv2d):
-            nn.init.kaiming_normal_(child.weight, mode="fan_out")
-        if isinstance(child, nn.BatchNorm2d):
-            child.momentum = None
-    module.train()
-    with torch.no_grad():
-        module(images(8, 100))
-    return module.eval()
+    return seeded(NETWORKS[name], [images(8, 100)])
 
 
 def example_inputs() -> torch.Tensor:

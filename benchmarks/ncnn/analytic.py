@@ -15,8 +15,8 @@ from network import SKIPPED, Layer
 from rows import DATA, Row, layers_of
 
 from edgekit.estimate.kernels import Kernel, Operator, work_of
-from edgekit.estimate.price import Misses, Work, price
-from edgekit.estimate.timing import GROUPS, CoreTiming, Machine
+from edgekit.estimate.price import price, stacked
+from edgekit.estimate.timing import GROUPS, CoreTiming
 
 Tables = Mapping[str, Mapping[str, Kernel]]  # by core model and kernel
 _HALF = {"cortex-a53": False, "cortex-a72": False}
@@ -118,16 +118,6 @@ def analytic_ms(row: Row, timing: CoreTiming, kernels: Tables) -> float:
     weights = sum(call.weight_bytes for call in calls)
     works = [work_of(call, table.get(call.kernel) or table[_NEAREST.get(call.kernel, "elementwise")], row.further,
                      weights) for call in calls]
-    own = timing.machines.get(row.machine) or Machine.model_construct(line_ns=timing.line_ns, scale=1.0)
-    found = price(together(works), timing, row.ghz, row.gb_s, row.threads, own.line_ns)
+    own = timing.on(row.machine)
+    found = price(stacked(works), timing, row.ghz, row.gb_s, row.threads, own.line_ns)
     return float(np.sum(found.ms)) * own.scale
-
-
-def together(works: Sequence[Work]) -> Work:
-    """Several as one whose figures are arrays."""
-    def misses(level: int) -> Misses:
-        return Misses(np.array([w.levels[level].lines for w in works]),
-                      np.array([w.levels[level].streamed for w in works]))
-
-    return Work({g: np.array([w.groups.get(g, 0.0) for w in works]) for g in sorted(set(GROUPS.values()))},
-                tuple(misses(k) for k in range(len(works[0].levels))), np.array([w.regions for w in works]))

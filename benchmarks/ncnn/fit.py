@@ -23,8 +23,8 @@ from ruamel.yaml import YAML
 from scipy.optimize import least_squares
 
 from edgekit.devices.catalogue import get_core
-from edgekit.estimate.price import Misses, Work, price
-from edgekit.estimate.timing import GROUPS, CoreTiming, Cycles, Machine, Threading
+from edgekit.estimate.price import Work, price, stacked
+from edgekit.estimate.timing import CoreTiming, Cycles, Machine, Threading
 
 TIMING = Path(__file__).resolve().parents[2] / "device_profiles" / "timing"
 FIELDS = ("multiply_add", "integer_multiply", "vector", "vector_memory", "memory", "integer", "l1_miss", "l2_miss")
@@ -81,17 +81,10 @@ class Table:
         def column(of: Callable[[Row], float]) -> np.ndarray:
             return np.array([of(row) for row in rows], float)
 
-        def misses(level: Callable[[Sequence[Misses]], Misses]) -> Misses:
-            return Misses(column(lambda r: level(r.work.levels).lines), column(lambda r: level(r.work.levels).streamed))
-
-        # the level between the first and the last, where there is none, misses nothing
-        levels = (misses(lambda of: of[0]), misses(lambda of: of[1] if len(of) > 2 else Misses(0, 0)),
-                  misses(lambda of: of[-1]))
-        work = Work({g: column(lambda r, g=g: r.work.groups.get(g, 0.0)) for g in sorted(set(GROUPS.values()))}, levels,
-                    column(lambda r: r.work.regions))
         place = {name: k for k, name in enumerate(machines)}
-        return cls(work, column(lambda r: r.ghz), column(lambda r: r.gb_s), column(lambda r: r.threads),
-                   np.array([place.get(r.machine, len(machines)) for r in rows]), np.log(column(lambda r: r.ms)))
+        return cls(stacked([r.work for r in rows]), column(lambda r: r.ghz), column(lambda r: r.gb_s),
+                   column(lambda r: r.threads), np.array([place.get(r.machine, len(machines)) for r in rows]),
+                   np.log(column(lambda r: r.ms)))
 
 
 def logistic(x: float) -> float:

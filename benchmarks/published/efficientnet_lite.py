@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from export_model import images
+from export_model import images, seeded
 from mobilenets import Pooled, conv
 
 # Kernel, blocks, output channels, expansion, stride of the first block: table 1 of Tan and Le, 2019.
@@ -68,17 +68,7 @@ def pictures(variant: str, count: int, seed: int) -> torch.Tensor:
 
 def build(variant: str) -> nn.Module:
     """The network with seeded weights and the batch statistics of two images."""
-    torch.manual_seed(0)
-    module = network(variant)
-    for child in module.modules():
-        if isinstance(child, nn.Conv2d):
-            nn.init.kaiming_normal_(child.weight, mode="fan_out")
-        if isinstance(child, nn.BatchNorm2d):
-            child.momentum = None
-    module.train()
-    with torch.no_grad():
-        module(pictures(variant, 2, 100))
-    return module.eval()
+    return seeded(lambda: network(variant), [pictures(variant, 2, 100)])
 
 
 def example_inputs(variant: str) -> torch.Tensor:

@@ -4,77 +4,87 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from edgekit.devices.catalogue import get_core
-from edgekit.devices.profile import Cluster, Device
-from edgekit.estimate.kernel_tables import get_kernels
-from edgekit.estimate.kernels import KernelTable, Operator, work_of
+from edgekit.estimate.kernel_tables import get_kernels, stand_in
+from edgekit.estimate.kernels import Kernel, KernelTable, work_of
 from edgekit.estimate.operators import operators_of
+from edgekit.estimate.place import Place
 from edgekit.estimate.predicted import bound_by, predicted
-from edgekit.estimate.price import Price, price
+from edgekit.estimate.price import Price
 from edgekit.estimate.regions import region_share
-from edgekit.estimate.timing import CoreTiming
 from edgekit.types.estimate import LatencyParts, OperatorShare
-from edgekit.types.graph import OpGraph
+from edgekit.types.graph import Op, OpGraph
 from edgekit.types.latency import Latency
 
-__all__ = ["analytic_latency", "counted_as", "operator_shares", "price_operators"]
+__all__ = ["PricedOp", "analytic_latency", "counted_as", "operator_shares", "priced_operators"]
 
 
-def price_operators(operators: Sequence[Operator], table: KernelTable, timing: CoreTiming, further: Sequence[float],
-                    ghz: float, gb_s: float, threads: int, line_ns: float | None = None) -> list[Price]:
-    """The price of each operator before caches of ``further`` bytes behind the first."""
-    weights = sum(op.weight_bytes for op in operators)
-    return [price(work_of(op, table.kernels[counted_as(op.kernel, table)], further, weights), timing, ghz, gb_s,
-                  threads, line_ns) for op in operators]
+@dataclass(frozen=True)
+class PricedOp:
+    """An executed operator with its price; ``guessed`` says what stands for its kernel where nobody counted that."""
+
+    op: Op
+    price: Price
+    guessed: str | None
 
 
-def counted_as(kernel: str, table: KernelTable) -> str:
-    """The table's own kernel, or what stands for one that nobody counted: a variant of it, or a pass over its data."""
-    name, *rest = kernel.split(".")
-    plain = name.removesuffix("_odd")
+def priced_operators(graph: OpGraph, place: Place) -> list[PricedOp]:
+    """What executes, in order. Raises DeviceError where nobody counted the runtime's kernels."""
+    core = get_core(place.cluster.core)
+    table, other = get_kernels(graph.format, core), stand_in(graph.format, core)
+    further = [kb * 1024.0 for kb in (place.cluster.l2_kb, place.device.l3_kb) if kb]
+    share = region_share(graph.format)
+    calls = operators_of(graph)
+    weights = sum(call.weight_bytes for _, call in calls)
+    found = []
+    for op, call in calls:
+        kernel, guessed = counted_as(call.kernel, table, other)
+        work = work_of(replace(call, regions=call.regions * share), kernel, further, weights)
+        found.append(PricedOp(op, place.price(work), guessed))
+    return found
+
+
+def counted_as(name: str, table: KernelTable, other: KernelTable | None = None) -> tuple[Kernel, str | None]:
+    """The kernel called ``name``, or what stands for one that nobody counted, and then that one's name.
+
+    Tried are variants of it and a pass over its data, each in ``table`` before ``other``, which is another runtime's.
+    """
+    kind, *rest = name.split(".")
+    plain = kind.removesuffix("_odd")
     dtype = rest[0] if rest else "float32"
-    tries = (kernel, f"{name}.{dtype}", f"{plain}.{dtype}", f"{plain}.float32", f"elementwise.{dtype}")
-    return next((one for one in tries if one in table.kernels), "elementwise.float32")
+    for one in (name, f"{kind}.{dtype}", f"{plain}.{dtype}", f"{plain}.float32", f"elementwise.{dtype}",
+                "elementwise.float32"):
+        if one in table.kernels:
+            return table.kernels[one], None if one == name else f"{name} as {one}"
+        if other is not None and one in other.kernels:
+            return other.kernels[one], f"{name} as {one} of {other.runtime}"
+    raise KeyError(name)  # every table that ships has elementwise.float32, or a stand-in that has
 
 
-def analytic_latency(graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming, threads: int,
+def analytic_latency(priced: Sequence[PricedOp], graph: OpGraph, place: Place,
                      runtime: str) -> tuple[Latency, LatencyParts, dict[str, str]]:
-    """Predicted latency with its 90 % interval, its parts, and what it rests on. Raises DeviceError.
+    """Predicted latency with its 90 % interval, its parts, and what it rests on.
 
     The interval is the counts tier's, widened by how far the table's counts are from the emulator's.
     """
-    table = get_kernels(graph.format, get_core(cluster.core))
-    prices = _prices(graph, device, cluster, timing, threads)
-    total = Price(math.fsum(p.compute_ms for p in prices), math.fsum(p.memory_ms for p in prices),
-                  math.fsum(p.overhead_ms for p in prices))
-    latency, parts, facts = predicted("analytic", total, device, cluster, timing, threads, runtime,
-                                      table.spread)
-    guessed = sorted({f"{call.kernel} as {other}" for _, call in operators_of(graph)
-                      if (other := counted_as(call.kernel, table)) != call.kernel})
-    if guessed:
+    table = get_kernels(graph.format, get_core(place.cluster.core))
+    total = Price(math.fsum(one.price.compute_ms for one in priced), math.fsum(one.price.memory_ms for one in priced),
+                  math.fsum(one.price.overhead_ms for one in priced))
+    latency, parts, facts = predicted("analytic", total, place, runtime, table.spread)
+    facts |= {"kernels": f"of {table.runtime} on {table.core}",
+              **{f"kernels_{name}": text for name, text in table.provenance.items()}}
+    if guessed := sorted({one.guessed for one in priced if one.guessed}):
         facts["kernels_not_counted"] = ", ".join(guessed)
-    return latency, parts, {**facts, "kernels": f"of {table.runtime} on {table.core}",
-                            **{f"kernels_{name}": text for name, text in table.provenance.items()}}
+    return latency, parts, facts
 
 
-def operator_shares(graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming,
-                    threads: int) -> tuple[OperatorShare, ...]:
-    """Each executed operator's share of the latency, and which part of it is the largest. Raises DeviceError."""
-    prices = _prices(graph, device, cluster, timing, threads)
-    total = math.fsum(p.ms for p in prices)
+def operator_shares(priced: Sequence[PricedOp]) -> tuple[OperatorShare, ...]:
+    """Each operator's share of the latency, and which part of it is the largest."""
+    total = math.fsum(one.price.ms for one in priced)
     return tuple(
         OperatorShare(index=op.index, name=op.name, kind=op.kind, dtype=op.dtype,
-                      module=op.source.module if op.source else None, share=p.ms / total if total else 0.0,
-                      bound_by=bound_by(p))
-        for (op, _), p in zip(operators_of(graph), prices, strict=True))
-
-
-def _prices(graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming, threads: int) -> list[Price]:
-    own = timing.machines.get(device.id)
-    further = [kb * 1024.0 for kb in (cluster.l2_kb, device.l3_kb) if kb]
-    share = region_share(graph.format)
-    calls = [replace(call, regions=call.regions * share) for _, call in operators_of(graph)]
-    return price_operators(calls, get_kernels(graph.format, get_core(cluster.core)), timing, further, cluster.max_ghz,
-                           device.memory.gb_s, threads, own.line_ns if own else None)
+                      module=op.source.module if op.source else None, share=price.ms / total if total else 0.0,
+                      bound_by=bound_by(price))
+        for op, price in ((one.op, one.price) for one in priced))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edgekit.errors import UsageError
-from edgekit.estimate.price import Misses, Work, price
-from edgekit.estimate.timing import CoreTiming, Machine
+from edgekit.estimate.price import Misses, Work, price, stacked
+from edgekit.estimate.timing import CoreTiming
 
 __all__ = ["FEWEST", "Calibrated", "Sample", "apart", "calibrate"]
 
@@ -98,19 +98,8 @@ class _Table:
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> _Table:
-        def column(of: Callable[[Sample], float]) -> Any:
-            return np.array([of(sample) for sample in samples], float)
-
-        def group(name: str) -> Any:
-            return column(lambda s: s.work.groups.get(name, 0.0))
-
-        def level(k: int) -> Misses:
-            return Misses(column(lambda s: s.work.levels[k].lines), column(lambda s: s.work.levels[k].streamed))
-
-        work = Work({name: group(name) for name in sorted({g for s in samples for g in s.work.groups})},
-                    tuple(level(k) for k in range(len(samples[0].work.levels))), column(lambda s: s.work.regions))
-        return cls(work, *(column(of) for of in (lambda s: s.ghz, lambda s: s.gb_s, lambda s: s.threads,
-                                                 lambda s: s.ms)))
+        return cls(stacked([s.work for s in samples]), *(np.array([getattr(s, name) for s in samples], float)
+                                                         for name in ("ghz", "gb_s", "threads", "ms")))
 
     def only(self, rows: Any) -> _Table:
         def some(values: Any) -> Any:
@@ -121,12 +110,8 @@ class _Table:
         return _Table(work, self.ghz[rows], self.gb_s[rows], self.threads[rows], self.ms[rows])
 
 
-def _machine(timing: CoreTiming, device: str) -> Machine:
-    return timing.machines.get(device) or Machine(line_ns=timing.line_ns, scale=1)
-
-
 def _apart(table: _Table, timing: CoreTiming, device: str) -> Any:
-    own = _machine(timing, device)
+    own = timing.on(device)
     found = price(table.work, timing, table.ghz, table.gb_s, table.threads, own.line_ns)  # type: ignore[arg-type]
     return np.log(found.ms * own.scale / table.ms)
 
@@ -135,7 +120,7 @@ def _moved(timing: CoreTiming, device: str, theta: Any) -> CoreTiming:
     by = dict(zip([*_CYCLES, *_OTHERS], map(math.exp, theta), strict=True))
     cycles = timing.cycles.model_copy(update={name: getattr(timing.cycles, name) * by[name] for name in _CYCLES})
     threads = timing.threads.model_copy(update={"region_cycles": timing.threads.region_cycles * by["region_cycles"]})
-    own = _machine(timing, device)
+    own = timing.on(device)
     machine = own.model_copy(update={"line_ns": own.line_ns * by["line_ns"], "scale": own.scale * by["scale"]})
     calls = (timing.operator_cycles or _OPERATOR_CYCLES) * by["operator_cycles"]
     return timing.model_copy(update={"cycles": cycles, "threads": threads, "machines": {device: machine},

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from edgekit.devices.profile import Cluster, Device
+from edgekit.estimate.place import Place
 from edgekit.estimate.predicted import predicted
-from edgekit.estimate.price import Misses, Work, price
+from edgekit.estimate.price import Misses, Work
 from edgekit.estimate.regions import region_share
-from edgekit.estimate.timing import CoreTiming
 from edgekit.types.estimate import LatencyParts
 from edgekit.types.graph import OpGraph
 from edgekit.types.latency import Counts, Latency
@@ -21,10 +20,7 @@ def counted_work(counts: Counts, graph: OpGraph) -> Work:
     return Work.of_classes(counts.by_class, levels, len(graph.ops) * region_share(graph.format))
 
 
-def counted_latency(counts: Counts, graph: OpGraph, device: Device, cluster: Cluster, timing: CoreTiming, threads: int,
+def counted_latency(counts: Counts, graph: OpGraph, place: Place,
                     runtime: str) -> tuple[Latency, LatencyParts, dict[str, str]]:
-    """Predicted latency by the cluster's ``timing``, with its 90 % interval, its parts, and what it rests on."""
-    own = timing.machines.get(device.id)
-    found = price(counted_work(counts, graph), timing, cluster.max_ghz, device.memory.gb_s, threads,
-                  own.line_ns if own else None)
-    return predicted("counts", found, device, cluster, timing, threads, runtime)
+    """Predicted latency with its 90 % interval, its parts, and what it rests on."""
+    return predicted("counts", place.price(counted_work(counts, graph)), place, runtime)

@@ -9,18 +9,17 @@ from edgekit.devices.core import Core
 from edgekit.errors import DeviceError
 from edgekit.estimate.kernels import KernelTable
 from edgekit.yamlfile.shipped import shipped_folder
-from edgekit.yamlfile.source import read_yaml
-from edgekit.yamlfile.validate import raise_problems, validated
+from edgekit.yamlfile.validate import read_validated
 
-__all__ = ["MODELS", "SHARED", "get_kernels", "list_kernels", "load_kernels", "model_of"]
+__all__ = ["MODELS", "get_kernels", "list_kernels", "load_kernels", "model_of", "stand_in"]
 
 # The instructions that runtimes choose kernels by, the newest first, and the core model counted for those that have it.
 MODELS = {"i8mm": "cortex-x3", "asimddp": "cortex-a76", "asimd": "cortex-a53"}
 
-
-# Whose figures stand for kernels that were not counted: ExecuTorch has XNNPACK as LiteRT has; ONNX Runtime's own that
-# move data do the same work.
-SHARED = {"executorch": "tflite", "onnx": "tflite"}
+# A runtime with the kernel library of another, whose table it takes: XNNPACK.
+_SAME_KERNELS = {"executorch": "tflite"}
+# Whose figures stand for kernels that nobody counted in a runtime with kernels of its own.
+_STAND_INS = {"onnx": "tflite"}
 
 
 def model_of(core: Core) -> str:
@@ -41,25 +40,21 @@ def list_kernels(format_name: str) -> dict[str, Path]:
 
 def get_kernels(format_name: str, core: Core) -> KernelTable:
     """What the format's runtime executes on ``core``. Raises DeviceError where nobody counted it."""
-    model, other = model_of(core), SHARED.get(format_name)
-    shipped, shared = list_kernels(format_name), list_kernels(other) if other else {}
-    tables = [load_kernels(found[model]) for found in (shared, shipped) if model in found]
-    if not tables:
+    model, shipped = model_of(core), list_kernels(_SAME_KERNELS.get(format_name, format_name))
+    if model not in shipped:
         raise DeviceError("kernels-unknown", f"nobody counted {format_name}'s kernels on {model} yet",
                           cause=f"there are tables for {', '.join(shipped) or 'no core'}",
-                          next="estimate with --tier counts")
-    *base, own = tables
-    if not base:
-        return own
-    return own.model_copy(update={"kernels": {**base[0].kernels, **own.kernels}, "provenance": {
-        **own.provenance, "shared": f"kernels that were not counted are those of {base[0].runtime}"}})
+                          next="measure it: edgekit measure ARTIFACT --on ssh:HOST, or adb")
+    return load_kernels(shipped[model])
+
+
+def stand_in(format_name: str, core: Core) -> KernelTable | None:
+    """Another runtime's table, for kernels that the format's own lacks; None where there is none."""
+    other = _STAND_INS.get(format_name)
+    return get_kernels(other, core) if other else None
 
 
 @cache
 def load_kernels(path: Path) -> KernelTable:
     """The table in a file. Raises RecipeError with every mistake of the file in ``problems``."""
-    source = read_yaml(path)
-    table = validated(KernelTable, source)
-    raise_problems("kernels", source)
-    assert table is not None  # no table without a problem
-    return table
+    return read_validated(KernelTable, path, "kernels")

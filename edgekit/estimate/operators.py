@@ -16,14 +16,14 @@ _KERNELS: dict[str, str] = {kind: kernel for kernel, kinds in {
     "conv": "conv", "depthwise": "depthwise_conv", "conv_transpose": "conv_transpose", "gemm": "linear",
     "matmul": "matmul", "rnn": "rnn",
     "arithmetic": "add sub mul div compare where batch_norm prelu",
-    "elementwise": "abs neg minmax relu leaky_relu cast sqrt rsqrt hard_sigmoid",
+    # of loops and others nothing is known but what they read and write
+    "elementwise": "abs neg minmax relu leaky_relu cast sqrt rsqrt hard_sigmoid loop other",
     "transcendental": "pow exp log sin cos erf sigmoid tanh gelu silu elu",
     "hard_swish": "hard_swish", "softmax": "softmax", "layer_norm": "layer_norm group_norm",
     "pooling": "avg_pool max_pool", "mean": "mean", "reduce": "reduce argmax cumsum", "sort": "topk sort",
     "pad": "pad", "copy": "reshape concat split slice expand scatter constant", "transpose": "transpose",
-    "gather": "embedding gather", "resize": "resize", "quantize": "quantize requantize dequantize",
-    # of these nothing is known but what they read and write
-    "elementwise ": "loop other"}.items() for kind in kinds.split()}
+    "gather": "embedding gather", "resize": "resize",
+    "quantize": "quantize requantize dequantize"}.items() for kind in kinds.split()}
 # dtype of the computation -> the suffix; what is not named counts as float32: 32 and 64-bit integers
 _DTYPES = {"float16": "float16", "bfloat16": "float16", "int8": "int8", "uint8": "int8", "bool": "int8", "int4": "int8",
            "uint4": "int8", "int16": "int16", "uint16": "int16"}
@@ -59,7 +59,7 @@ def operators_of(graph: OpGraph) -> list[tuple[Op, Operator]]:
 
 def kernel_of(kind: str) -> str:
     """The kernel of a kind before shapes tell more. Raises KeyError for no kind of ``types.kinds``."""
-    return _KERNELS[kind].strip()
+    return _KERNELS[kind]
 
 
 class _Reader:

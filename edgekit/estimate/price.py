@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgekit.estimate.timing import GROUPS, CoreTiming
 
-__all__ = ["LINE_BYTES", "Misses", "Price", "Work", "price"]
+__all__ = ["LINE_BYTES", "Misses", "Price", "Work", "price", "stacked"]
 
 LINE_BYTES = 64
 _SHARP = 3  # of the norm that rounds the corner where waiting for a line gives way to the bus
@@ -46,6 +47,25 @@ class Work:
         for name, number in by_class.items():
             groups[GROUPS[name]] = groups.get(GROUPS[name], 0.0) + number
         return cls(groups, tuple(levels), regions)
+
+
+def stacked(works: Sequence[Work]) -> Work:
+    """Several as one whose figures are numpy arrays, an element each, float64; :func:`price` takes it.
+
+    Where some have fewer cache levels than others, those between their first and their last miss nothing.
+    """
+    import numpy as np
+
+    def column(values: Iterable[float]) -> Any:
+        return np.array(list(values), float)
+
+    most = max(len(work.levels) for work in works)
+    levels = [(*w.levels[:-1], *[Misses(0, 0)] * (most - len(w.levels)), w.levels[-1]) for w in works]
+    return Work({group: column(w.groups.get(group, 0.0) for w in works)
+                 for group in sorted({group for w in works for group in w.groups})},
+                tuple(Misses(column(m.lines for m in level), column(m.streamed for m in level))
+                      for level in zip(*levels, strict=True)),
+                column(w.regions for w in works))
 
 
 @dataclass(frozen=True)

@@ -68,3 +68,7 @@ class CoreTiming(_Part):
     measured_spread: float = Field(gt=0, description="the same on one of ``machines``, network left out")
     relative: Text | None = Field(default=None, description="the core whose parameters these are; None: its own")
     provenance: dict[Text, Text]
+
+    def on(self, device: str) -> Machine:
+        """What the device adds; where nobody measured it, what the core's costs say of any."""
+        return self.machines.get(device) or Machine(line_ns=self.line_ns, scale=1)

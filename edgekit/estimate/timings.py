@@ -8,8 +8,7 @@ from edgekit.errors import DeviceError
 from edgekit.estimate.timing import CoreTiming
 from edgekit.yamlfile.nearest import choices_hint
 from edgekit.yamlfile.shipped import shipped_folder
-from edgekit.yamlfile.source import read_yaml
-from edgekit.yamlfile.validate import raise_problems, validated
+from edgekit.yamlfile.validate import read_validated
 
 __all__ = ["calibration_beside", "get_timing", "list_timings", "load_calibration", "load_timing"]
 
@@ -45,8 +44,4 @@ def load_calibration(path: Path, device: str, core: str) -> CoreTiming:
 
 def load_timing(path: Path) -> CoreTiming:
     """The figures in a file. Raises RecipeError with every mistake of the file in ``problems``."""
-    source = read_yaml(path)
-    timing = validated(CoreTiming, source)
-    raise_problems("timing", source)
-    assert timing is not None  # no timing without a problem
-    return timing
+    return read_validated(CoreTiming, path, "timing")

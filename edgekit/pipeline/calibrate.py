@@ -51,7 +51,8 @@ class MeasuredModel:
 
 def measured_rows(file: Path, device: str) -> list[MeasuredModel]:
     """What a file of measurements says. Raises RecipeError."""
-    found, places = load_measurements(file, get_device(device).clusters[0].count)
+    first, *others = get_device(device).clusters
+    found, places = load_measurements(file, sum(c.count for c in (first, *others) if c.core == first.core))
     _enough(len(found.rows), str(file), "rows")
     return [MeasuredModel(file.parent / row.artifact, row.threads or found.threads,
                           row.latency * MILLISECONDS[found.unit], found.runtime, found.source, where)
@@ -90,12 +91,11 @@ def calibrate_device(name: str, rows: Sequence[MeasuredModel], out: Path | None,
                      progress: Progress) -> Calibration:
     """See :func:`edgekit.api.calibrate`."""
     device = get_device(name)
-    cluster, timing = device.clusters[0], get_timing(device.clusters[0].core)
+    timing = get_timing(device.clusters[0].core)
     place = out or _place(name, device)
     _check_replaceable(place)
     formats = {row.artifact: artifact_format(row.artifact) for row in rows}
-    for row in rows:
-        usable_device(name, formats[row.artifact], row.threads)
+    ghz = [usable_device(name, formats[row.artifact], row.threads)[1].max_ghz for row in rows]
     works, unusable = {}, {}
     for artifact, format_name in formats.items():
         began, stage = time.monotonic(), f"counting {artifact.name}"
@@ -108,16 +108,18 @@ def calibrate_device(name: str, rows: Sequence[MeasuredModel], out: Path | None,
             unusable[str(artifact)] = f"{error.message}: {error.cause}" if error.cause else error.message
             progress.message(f"{artifact.name} is left out: {error.message}")
         progress.ended(stage, time.monotonic() - began, failed=artifact not in works)
+    clocks = [clock for row, clock in zip(rows, ghz, strict=True) if row.artifact in works]
     kept = [row for row in rows if row.artifact in works]
     _enough(len(kept), rows[0].where if rows else name, "rows", "; ".join(f"{k}: {v}" for k, v in unusable.items()))
-    samples = [Sample(works[r.artifact], cluster.max_ghz, device.memory.gb_s, r.threads, r.ms) for r in kept]
+    samples = [Sample(works[r.artifact], clock, device.memory.gb_s, r.threads, r.ms)
+               for r, clock in zip(kept, clocks, strict=True)]
     found = calibrate(samples, timing, device.id, {
         "calibration_runtime": ", ".join(sorted({r.runtime for r in kept})),
         "calibration_source": "; ".join(sorted({r.source for r in kept})),
         "calibration_models": ", ".join(f"{r.artifact.name} {r.threads} thread{'s' * (r.threads > 1)} {r.ms:.4g} ms"
                                         for r in kept)})
     _write(found.timing, place)
-    return _document(found, kept, unusable, place, device, cluster.core)
+    return _document(found, kept, unusable, place, device, timing.core)
 
 
 def _document(found: Calibrated, rows: Sequence[MeasuredModel], unusable: dict[str, str], place: Path, device: Device,
@@ -153,15 +155,16 @@ def _check_replaceable(place: Path) -> None:
     if not place.parent.is_dir():
         raise EnvironmentProblem("not-writable", f"there is no folder {place.parent}", where=str(place),
                                  next="make it, or give another file with --output")
-    if not place.exists():
-        return
+    if place.exists() and not _is_calibration(place):
+        raise UsageError("file-exists", f"{place} is there and is no calibration", where=str(place),
+                         next="give another file with --output")
+
+
+def _is_calibration(place: Path) -> bool:
     try:
-        if "calibration" in load_timing(place).provenance:
-            return
+        return "calibration" in load_timing(place).provenance
     except RecipeError:
-        pass  # somebody's own file: said below
-    raise UsageError("file-exists", f"{place} is there and is no calibration", where=str(place),
-                     next="give another file with --output")
+        return False
 
 
 def _write(timing: CoreTiming, place: Path) -> None:

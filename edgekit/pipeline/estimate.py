@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.contracts import RunSettings
-from edgekit.devices.catalogue import find_device, get_core, load_device
+from edgekit.devices.catalogue import get_core, get_device
 from edgekit.devices.profile import Cluster, Device
 from edgekit.disk import sha256_of
 from edgekit.errors import ConversionError, DeviceError, UsageError
-from edgekit.estimate.analytic import analytic_latency, operator_shares
+from edgekit.estimate.analytic import analytic_latency, operator_shares, priced_operators
 from edgekit.estimate.counted import counted_latency
 from edgekit.estimate.kernel_tables import get_kernels
+from edgekit.estimate.place import Place
 from edgekit.estimate.size import size_of
-from edgekit.estimate.timing import CoreTiming
 from edgekit.estimate.timings import calibration_beside, get_timing, load_calibration
+from edgekit.formats.registry import get_format
 from edgekit.pipeline.budget import predicted_lines, size_line
 from edgekit.pipeline.inspect import read_graph
 from edgekit.pipeline.measure import measure_artifact
 from edgekit.pipeline.planned import read_memory
 from edgekit.recipe.schema import Budget
-from edgekit.types.estimate import DeviceEstimate, Estimate, OperatorShare, Tier
+from edgekit.types.estimate import DeviceEstimate, Estimate, Tier
 from edgekit.types.graph import OpGraph
 from edgekit.types.latency import Memory
 from edgekit.types.measurement import Fit, Measurement
 
-__all__ = ["Place", "analytic_estimate", "count_artifact", "estimate_artifact", "place_on", "usable_device"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an artifact runs: the device, its cluster with what it costs there, and the threads on it."""
-
-    device: Device
-    cluster: Cluster
-    timing: CoreTiming
-    threads: int
+__all__ = ["analytic_estimate", "count_artifact", "estimate_artifact", "place_on", "usable_device"]
 
 
 def usable_device(name: str, format_name: str, threads: int) -> tuple[Device, Cluster]:
@@ -45,7 +35,7 @@ def usable_device(name: str, format_name: str, threads: int) -> tuple[Device, Cl
 
     More threads than the fastest cluster has take the next one too where its cores are the same, at its clock.
     """
-    device = load_device(find_device(name))
+    device = get_device(name)
     cpu = device.processors.get("cpu")
     if cpu is None or format_name not in cpu.formats:
         raise DeviceError("processor-format", f"{device.id}'s cpu runs no {format_name} files",
@@ -70,8 +60,9 @@ def place_on(name: str, format_name: str, threads: int, calibration: Path | None
     if calibration is None and Path(name).is_file() and beside.is_file():
         calibration = beside
     get_kernels(format_name, get_core(cluster.core))
-    return Place(device, cluster, get_timing(cluster.core) if calibration is None else
-                 load_calibration(calibration, device.id, cluster.core), threads)
+    timing = (get_timing(cluster.core) if calibration is None else
+              load_calibration(calibration, device.id, cluster.core))
+    return Place(device, cluster, timing, threads)
 
 
 def estimate_artifact(format_name: str, artifact: Path, devices: Sequence[str], threads: int, tier: Tier,
@@ -85,7 +76,7 @@ def estimate_artifact(format_name: str, artifact: Path, devices: Sequence[str], 
     assert memory is not None  # a format whose kernels are known has a runtime that is known
     found = []
     for name, place in places:
-        one = (analytic_estimate(graph, place, runtime_of(format_name, place), memory) if tier == "analytic" else
+        one = (analytic_estimate(graph, place, get_format(format_name).runtime(), memory) if tier == "analytic" else
                _counted(format_name, artifact, graph, place, name, memory, seconds))
         found.append(one.model_copy(update={"budget": predicted_lines(budget, format_name, one.latency, one.memory)}))
     size = size_of(artifact, graph)
@@ -95,17 +86,13 @@ def estimate_artifact(format_name: str, artifact: Path, devices: Sequence[str], 
 
 def analytic_estimate(graph: OpGraph, place: Place, runtime: str, memory: Memory) -> DeviceEstimate:
     """Time by the kernel table, memory as planned: no emulator."""
-    latency, parts, facts = analytic_latency(graph, place.device, place.cluster, place.timing, place.threads, runtime)
+    priced = priced_operators(graph, place)
+    latency, parts, facts = analytic_latency(priced, graph, place, runtime)
     budget = place.device.app_budget_mb * 2**20
     return DeviceEstimate(
-        device=place.device.id, core=place.cluster.core, latency=latency, parts=parts, operators=_shares(graph, place),
-        counts=None, memory=memory, facts=facts,
+        device=place.device.id, core=place.cluster.core, latency=latency, parts=parts,
+        operators=operator_shares(priced), counts=None, memory=memory, facts=facts,
         fit=Fit(needs_bytes=memory.peak_bytes, budget_bytes=budget, fits=memory.peak_bytes <= budget))
-
-
-def runtime_of(format_name: str, place: Place) -> str:
-    """The runtime whose kernels were counted."""
-    return get_kernels(format_name, get_core(place.cluster.core)).runtime
 
 
 def count_artifact(format_name: str, artifact: Path, device: str, seconds: float) -> Measurement:
@@ -128,12 +115,8 @@ def _counted(format_name: str, artifact: Path, graph: OpGraph, place: Place, nam
     assert found.counts is not None  # an emulated device always counts, knows its memory and has a budget
     assert found.memory is not None
     assert found.fit is not None
-    latency, parts, facts = counted_latency(found.counts, graph, place.device, place.cluster, place.timing,
-                                            place.threads, found.runtime)
+    latency, parts, facts = counted_latency(found.counts, graph, place, found.runtime)
     return DeviceEstimate(
-        device=place.device.id, core=place.cluster.core, latency=latency, parts=parts, operators=_shares(graph, place),
-        counts=found.counts, memory=found.memory, memory_split=memory, fit=found.fit, facts={**found.facts, **facts})
-
-
-def _shares(graph: OpGraph, place: Place) -> tuple[OperatorShare, ...]:
-    return operator_shares(graph, place.device, place.cluster, place.timing, place.threads)
+        device=place.device.id, core=place.cluster.core, latency=latency, parts=parts,
+        operators=operator_shares(priced_operators(graph, place)), counts=found.counts, memory=found.memory,
+        memory_split=memory, fit=found.fit, facts={**found.facts, **facts})

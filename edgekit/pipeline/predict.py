@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekit.errors import DeviceError
+from edgekit.errors import DeviceError, EdgekitError
 from edgekit.estimate.size import size_of
 from edgekit.pipeline.estimate import analytic_estimate, place_on
 from edgekit.pipeline.planned import read_memory
@@ -18,8 +18,12 @@ __all__ = ["with_estimate"]
 def with_estimate(report: ArtifactReport, path: Path, graph: OpGraph, request: ExportRequest) -> ArtifactReport:
     """The report with predictions of the analytic tier; where there are none, with the reason."""
     name, recipe = report.artifact.format, request.recipe.recipe
-    memory = read_memory(name, path, graph)
-    known = report.model_copy(update={"size": size_of(path, graph), "memory": (memory,) if memory else ()})
+    known = report.model_copy(update={"size": size_of(path, graph)})
+    try:
+        memory = read_memory(name, path, graph)
+    except EdgekitError as error:  # the artifact stands without it
+        return known.model_copy(update={"no_estimate": f"its memory could not be planned: {error.message}"})
+    known = known.model_copy(update={"memory": (memory,) if memory else ()})
     if request.device_id is None:
         return known.model_copy(update={"no_estimate": "the recipe names no device"})
     if recipe.processor != "cpu":

@@ -44,6 +44,8 @@ def _print_device(device: DeviceEstimate, console: Console) -> None:
     _print_budget(device.budget, console)
     console.print(_operators(device))
     console.print(Text(f"    costs {device.facts['costs']}", style="dim"))
+    for line in prediction.guessed(device):
+        console.print(Text(f"    {line}", style="yellow"))
 
 
 def _operators(device: DeviceEstimate) -> Table:
@@ -66,9 +68,8 @@ def _print_budget(lines: Iterable[BudgetLine], console: Console) -> None:
 
 def memory_line(found: Memory) -> str:
     """A peak with its kind, its unit and, where they are known, its parts."""
-    named = {"arena": found.arena_bytes, "weights": found.weight_bytes, "runtime": found.runtime_bytes}
-    parts = ", ".join(f"{name} {n / _MIB:.1f}" for name, n in named.items() if n is not None)
-    return f"peak {found.peak_bytes / _MIB:.1f} MiB [{found.kind}]{': ' if parts else ''}{parts}"
+    parts = facts.memory_parts(found, lambda n: f"{n / _MIB:.1f}")
+    return f"peak {found.peak_bytes / _MIB:.1f} MiB [{found.kind}]{parts}"
 
 
 def _print_size(size: Size, console: Console) -> None:

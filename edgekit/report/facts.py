@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from edgekit.types.tensor import TensorSpec
 
 __all__ = [
     "BUDGET_COLUMNS", "COLUMNS", "Status", "artifact_row", "budget_row", "change", "kept_float", "latency", "listing",
-    "megabytes", "memory", "metric", "not_delegated", "outcome", "percent", "settings", "size", "sqnr", "status",
-    "tensor", "verdict",
+    "megabytes", "memory", "memory_parts", "metric", "not_delegated", "outcome", "percent", "settings", "size", "sqnr",
+    "status", "tensor", "verdict",
 ]
 
 COLUMNS = ("format", "scheme", "size", "weights", "MACs", "delegated MACs", "SQNR", "metric, float → artifact",
@@ -79,9 +79,14 @@ def latency(value: Latency) -> str:
 
 
 def memory(value: Memory) -> str:
+    return f"{megabytes(value.peak_bytes)} peak, {value.kind}{memory_parts(value, megabytes)}"
+
+
+def memory_parts(value: Memory, shown: Callable[[int], str]) -> str:
+    """``: arena 1, weights 2, runtime 3``, each as ``shown`` says bytes; nothing where none is known."""
     named = {"arena": value.arena_bytes, "weights": value.weight_bytes, "runtime": value.runtime_bytes}
-    split = ", ".join(f"{name} {megabytes(n)}" for name, n in named.items() if n is not None)
-    return f"{megabytes(value.peak_bytes)} peak, {value.kind}{': ' if split else ''}{split}"
+    parts = ", ".join(f"{name} {shown(n)}" for name, n in named.items() if n is not None)
+    return f": {parts}" if parts else ""
 
 
 def tensor(spec: TensorSpec) -> str:

@@ -81,6 +81,7 @@ def _details(one: ArtifactReport) -> str:
             ("inputs", "\n".join(map(facts.tensor, a.inputs))), ("outputs", "\n".join(map(facts.tensor, a.outputs))),
             ("latency", "\n".join(map(facts.latency, one.latencies))),
             ("time is", prediction.parts(one.estimate) if one.estimate else ""),
+            ("guessed", "\n".join(prediction.guessed(one.estimate)) if one.estimate else ""),
             ("no latency", one.no_estimate or ""), ("memory", "\n".join(map(facts.memory, one.memory))),
             ("constants", f"{prediction.dtypes(one.size.by_dtype)} bytes" if one.size else ""),
             ("kept float", "\n".join(facts.kept_float(a))), ("not delegated", "\n".join(facts.not_delegated(a))),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from edgekit.types.estimate import DeviceEstimate
 
-__all__ = ["OPERATOR_COLUMNS", "dtypes", "largest", "operator_rows", "parts"]
+__all__ = ["OPERATOR_COLUMNS", "dtypes", "guessed", "largest", "operator_rows", "parts"]
 
 OPERATOR_COLUMNS = ("share of time, predicted", "bound by", "operator", "dtype", "module")
 
@@ -16,6 +16,12 @@ def parts(found: DeviceEstimate) -> str:
     p = found.parts
     return (f"bound by {p.bound_by}: compute {p.compute_ms:.3g} ms, memory {p.memory_ms:.3g} ms, overhead "
             f"{p.overhead_ms:.3g} ms on {found.facts['cluster']}")
+
+
+def guessed(found: DeviceEstimate) -> list[str]:
+    """A line with the kernels that nobody counted and what stands for them; none where all were counted."""
+    kernels = found.facts.get("kernels_not_counted")
+    return [f"kernels that nobody counted: {kernels}"] if kernels else []
 
 
 def operator_rows(found: DeviceEstimate) -> list[list[str]]:

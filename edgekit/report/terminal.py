@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgekit.report import facts
+from edgekit.report import facts, prediction
 from edgekit.report.facts import Status
 from edgekit.types.report import ExportReport
 
@@ -58,6 +58,7 @@ def _artifacts(report: ExportReport, width: int) -> Table:
 def _details(report: ExportReport, console: Console) -> None:
     for one in report.artifacts:
         groups = (("", [facts.latency(v) for v in one.latencies]), ("", [facts.memory(v) for v in one.memory]),
+                  ("", prediction.guessed(one.estimate) if one.estimate else []),
                   ("kept float: ", facts.kept_float(one.artifact)),
                   ("not delegated: ", facts.not_delegated(one.artifact)), ("note: ", list(one.artifact.notes)))
         for label, items in groups:

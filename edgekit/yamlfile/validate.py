@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -10,9 +11,9 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from edgekit.errors import EdgekitError, RecipeError
 from edgekit.yamlfile.nearest import choices_hint
-from edgekit.yamlfile.source import Loc, YamlSource
+from edgekit.yamlfile.source import Loc, YamlSource, read_yaml
 
-__all__ = ["problems_in", "raise_problems", "validated"]
+__all__ = ["problems_in", "raise_problems", "read_validated", "validated"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -45,6 +46,15 @@ def validated(model: type[Model], source: YamlSource) -> Model | None:
     except ValidationError as e:
         source.problems += _problems(e, model, source, ())
         return None
+
+
+def read_validated(model: type[Model], path: Path, kind: str) -> Model:
+    """The file as a ``model``; raises RecipeError with every mistake of the file, ``kind`` says what it is."""
+    source = read_yaml(path)
+    found = validated(model, source)
+    raise_problems(kind, source)
+    assert found is not None  # nothing is found only with a problem
+    return found
 
 
 def problems_in(data: Any, model: type[BaseModel], source: YamlSource, at: Loc) -> list[EdgekitError]:

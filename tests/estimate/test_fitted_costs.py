@@ -13,14 +13,20 @@ from edgekit.estimate.calibration import Sample, apart
 from edgekit.estimate.calibration import calibrate as calibrate_all
 from edgekit.estimate.price import Misses, Work, price
 from edgekit.estimate.timing import GROUPS, CoreTiming, Machine
-from edgekit.estimate.timings import get_timing
 
-SHIPPED = get_timing("cortex-a72")
+# A Cortex-A72 as fitted once: the cases do not change with what ships.
+PRIOR = CoreTiming.model_validate({
+    "core": "cortex-a72", "line_ns": 7.46, "streamed": 0.467, "bus_share": 0.582, "spread": 0.483,
+    "measured_spread": 0.322, "machines": {"raspberry-pi-4b": {"line_ns": 6.95, "scale": 0.984}},
+    "threads": {"parallel_share": 0.797, "line_share": 0.797, "region_cycles": 121000},
+    "cycles": {"multiply_add": 0.57, "integer_multiply": 0.383, "vector": 0.46, "vector_memory": 1.55, "memory": 0.833,
+               "integer": 0.485, "l1_miss": 19.7, "l2_miss": 12, "streamed": 0.7},
+    "provenance": {"rows": "60 rows of ncnn's benchmark on raspberry-pi-4b"}})
 GHZ, GB_S = 1.8, 12.8
 OWN = Machine(line_ns=12, scale=1.4)
 # A device whose vector memory is slower, whose integers are faster and whose calls cost something.
-TRUE = SHIPPED.model_copy(update={
-    "cycles": SHIPPED.cycles.model_copy(update={"vector_memory": 2.3, "integer": 0.3, "multiply_add": 0.8}),
+TRUE = PRIOR.model_copy(update={
+    "cycles": PRIOR.cycles.model_copy(update={"vector_memory": 2.3, "integer": 0.3, "multiply_add": 0.8}),
     "machines": {"mine": OWN}, "operator_cycles": 8000.0})
 
 
@@ -50,11 +56,11 @@ def errors(timing: CoreTiming, of: list[Sample]) -> np.ndarray:
 
 def test_ten_models_recover_a_device() -> None:
     others = samples(100, seed=1)
-    assert np.median(errors(SHIPPED, others)) > 0.2
-    fitted = calibrate(samples(10, seed=0), SHIPPED, "mine")
+    assert np.median(errors(PRIOR, others)) > 0.2
+    fitted = calibrate(samples(10, seed=0), PRIOR, "mine")
     assert np.median(errors(fitted, others)) < 0.04
-    assert np.quantile(errors(fitted, others), 0.9) < 0.1
-    assert fitted.cycles.vector_memory / fitted.cycles.integer > SHIPPED.cycles.vector_memory / SHIPPED.cycles.integer
+    assert np.quantile(errors(fitted, others), 0.9) < 0.08
+    assert fitted.cycles.vector_memory / fitted.cycles.integer > PRIOR.cycles.vector_memory / PRIOR.cycles.integer
     assert 2000 < fitted.operator_cycles < 30000
 
 
@@ -63,7 +69,7 @@ def test_noise_does_not_make_it_worse_than_the_noise() -> None:
     noisy = samples(200, seed=1, noise=0.05)
     inside = []
     for seed in range(2, 8):
-        fitted = calibrate(samples(10, seed=seed, noise=0.05), SHIPPED, "mine")
+        fitted = calibrate(samples(10, seed=seed, noise=0.05), PRIOR, "mine")
         assert np.median(errors(fitted, others)) < 0.08
         inside.append(np.mean(np.abs(apart(noisy, fitted, "mine")) < fitted.measured_spread))
     assert np.mean(inside) > 0.8  # of a 90 % interval known from ten samples
@@ -72,52 +78,52 @@ def test_noise_does_not_make_it_worse_than_the_noise() -> None:
 def test_one_wrong_measurement_moves_little() -> None:
     given = samples(10, seed=0, noise=0.02)
     given[3] = Sample(given[3].work, GHZ, GB_S, 1, given[3].ms * 3)
-    assert np.median(errors(calibrate(given, SHIPPED, "mine"), samples(100, seed=1))) < 0.15
+    assert np.median(errors(calibrate(given, PRIOR, "mine"), samples(100, seed=1))) < 0.15
 
 
 def test_what_no_sample_shows_stays() -> None:
-    fitted = calibrate(samples(8, seed=0), SHIPPED, "mine")
-    assert fitted.threads == SHIPPED.threads
-    assert (fitted.bus_share, fitted.streamed, fitted.spread) == (SHIPPED.bus_share, SHIPPED.streamed, SHIPPED.spread)
+    fitted = calibrate(samples(8, seed=0), PRIOR, "mine")
+    assert fitted.threads == PRIOR.threads
+    assert (fitted.bus_share, fitted.streamed, fitted.spread) == (PRIOR.bus_share, PRIOR.streamed, PRIOR.spread)
     assert set(fitted.machines) == {"mine"}
 
 
 def test_several_threads_show_what_a_region_costs() -> None:
     slow = TRUE.model_copy(update={"threads": TRUE.threads.model_copy(update={"region_cycles": 300e3})})
     given = samples(6, 0, 1, timing=slow) + samples(6, 1, 4, timing=slow)
-    fitted = calibrate(given, SHIPPED, "mine")
-    assert fitted.threads.region_cycles > 1.5 * SHIPPED.threads.region_cycles
+    fitted = calibrate(given, PRIOR, "mine")
+    assert fitted.threads.region_cycles > 1.5 * PRIOR.threads.region_cycles
     assert np.median(errors(fitted, samples(50, 2, 4, timing=slow))) < 0.05
 
 
 def test_a_machine_that_was_measured_is_the_start() -> None:
-    known = SHIPPED.machines["raspberry-pi-4b"]
-    exact = [Sample(s.work, GHZ, GB_S, 1, price(s.work, SHIPPED, GHZ, GB_S, 1, known.line_ns).ms * known.scale)
+    known = PRIOR.machines["raspberry-pi-4b"]
+    exact = [Sample(s.work, GHZ, GB_S, 1, price(s.work, PRIOR, GHZ, GB_S, 1, known.line_ns).ms * known.scale)
              for s in samples(10, seed=0)]
-    fitted = calibrate(exact, SHIPPED, "raspberry-pi-4b")
+    fitted = calibrate(exact, PRIOR, "raspberry-pi-4b")
     assert fitted.machines["raspberry-pi-4b"].scale == pytest.approx(known.scale, rel=0.05)
     assert fitted.machines["raspberry-pi-4b"].line_ns == pytest.approx(known.line_ns, rel=0.1)
     assert fitted.measured_spread < 0.02
 
 
 def test_it_says_what_it_rests_on() -> None:
-    fitted = calibrate(samples(10, seed=0, noise=0.05), SHIPPED, "mine", {"runtime": "litert 2.3.0"})
+    fitted = calibrate(samples(10, seed=0, noise=0.05), PRIOR, "mine", {"runtime": "litert 2.3.0"})
     assert fitted.provenance["calibration"].startswith("10 measured models on mine")
     assert "left out" in fitted.provenance["calibration_error"]
     assert fitted.provenance["runtime"] == "litert 2.3.0"
-    assert fitted.provenance["rows"] == SHIPPED.provenance["rows"]
+    assert fitted.provenance["rows"] == PRIOR.provenance["rows"]
 
 
 def test_left_out_models_are_predicted_by_the_others() -> None:
     given = samples(6, seed=0, noise=0.05)
-    found = calibrate_all(given, SHIPPED, "mine")
-    assert found.before == pytest.approx(apart(given, SHIPPED, "mine"))
-    alone = calibrate(given[1:], SHIPPED, "mine")
+    found = calibrate_all(given, PRIOR, "mine")
+    assert found.before == pytest.approx(apart(given, PRIOR, "mine"))
+    alone = calibrate(given[1:], PRIOR, "mine")
     assert found.left_out[0] == pytest.approx(apart(given[:1], alone, "mine")[0], abs=0.01)
 
 
 def test_too_few_are_refused() -> None:
     with pytest.raises(UsageError) as failure:
-        calibrate(samples(4, seed=0), SHIPPED, "mine")
+        calibrate(samples(4, seed=0), PRIOR, "mine")
     assert failure.value.code == "samples-few"
     assert "4 measured models" in failure.value.message

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from edgekit.estimate.price import Misses, Work, price
+from edgekit.estimate.price import Misses, Work, price, stacked
 from edgekit.estimate.timing import GROUPS, CoreTiming, Cycles, Threading
 from edgekit.measure.emulated.build import SOURCES
 
@@ -54,6 +54,15 @@ def test_threads_divide_a_share_and_pay_for_operators() -> None:
     assert four.memory_ms == pytest.approx(one.memory_ms / 4)
     assert one.memory_ms == pytest.approx(1e4 * 20e-6)
     assert (one.overhead_ms, four.overhead_ms) == (0, pytest.approx(0.01))
+
+
+def test_several_at_once_cost_what_each_does() -> None:
+    works = [work(Misses(1e5, 6e4), Misses(1e4, 4e3)), work(Misses(1e5, 0), Misses(2e4, 0), Misses(1e3, 500)),
+             Work({"vector": 3e5}, (Misses(10, 0), Misses(7, 1)), 4)]
+    found = price(stacked(works), TIMING, 1, WIDE, np.array([1, 4, 2]), np.array([20, 10, 30.0]))  # type: ignore[arg-type]
+    alone = [price(one, TIMING, 1, WIDE, threads, ns)
+             for one, threads, ns in zip(works, (1, 4, 2), (20, 10, 30.0), strict=True)]
+    assert list(found.ms) == pytest.approx([one.ms for one in alone])  # type: ignore[call-overload]
 
 
 def test_a_call_may_cost_more_than_it_executes() -> None:

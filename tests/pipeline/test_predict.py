@@ -10,6 +10,7 @@ import pytest
 from workloads import Exported
 
 from edgekit.cli.main import run
+from edgekit.errors import ConversionError
 
 
 def report_of(exported: Exported, folder: Path, budget: str, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -33,6 +34,7 @@ def test_budgets_are_held_against_predictions(exported: Exported, tmp_path: Path
     for one in report["artifacts"]:
         latency, = one["latencies"]
         assert (latency["tier"], latency["device"], latency["threads"]) == ("analytic", "raspberry-pi-4b", 1)
+        assert latency["runtime"] == one["artifact"]["runtime"]
         memory, = one["memory"]
         assert memory["peak_bytes"] == sum(memory[f"{part}_bytes"] for part in ("arena", "weight", "runtime"))
         assert sum(op["share"] for op in one["estimate"]["operators"]) == pytest.approx(1)
@@ -66,3 +68,16 @@ def test_threads_that_the_device_does_not_have_are_said(exported: Exported, tmp_
     line = next(line for line in report["budget"] if line["name"] == "latency_ms")
     assert line["met"] is None
     assert "9" in line["note"]
+
+
+def test_an_artifact_whose_memory_cannot_be_planned_is_still_exported(
+        exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ConversionError("child-crashed", "Planning the memory of model.onnx crashed (SIGSEGV)")
+
+    monkeypatch.setattr("edgekit.pipeline.predict.read_memory", broken)
+    status, report = report_of(exported, tmp_path, "{size_mb: 9}", "--device", "raspberry-pi-4b", "--format", "onnx")
+    assert status == 0
+    one, = report["artifacts"]
+    assert "Planning the memory of model.onnx crashed" in one["no_estimate"]
+    assert (tmp_path / "out" / "model.onnx").is_file()

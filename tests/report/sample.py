@@ -2,8 +2,10 @@
 
 from edgekit.types.artifact import Artifact, KeptFloat, NotDelegated
 from edgekit.types.budget import BudgetLine
+from edgekit.types.estimate import DeviceEstimate, LatencyParts, OperatorShare
 from edgekit.types.fidelity import Fidelity
 from edgekit.types.latency import Latency, Memory
+from edgekit.types.measurement import Fit
 from edgekit.types.report import ArtifactReport, ExportReport, FormatFailure, PassReport, StageRecord
 from edgekit.types.tensor import QuantParams, TensorSpec
 
@@ -22,6 +24,17 @@ def artifact(name, suffix, size, **more):
     return Artifact(format=name, path=f"model{suffix}", sha256="ab" * 32, bytes=size, compressed_bytes=int(size * 0.8),
                     scheme="w8a8-static", runtime=f"{name} runtime 1.0", inputs=(image,),
                     outputs=(TensorSpec(name="logits", shape=(1, 10), dtype="float32"),), **fields)
+
+
+def estimate(latency):
+    return DeviceEstimate(
+        device="pixel-8", core="cortex-x3", latency=latency, counts=None,
+        parts=LatencyParts(compute_ms=3, memory_ms=1.01, overhead_ms=0.2, bound_by="compute"),
+        operators=(OperatorShare(index=0, name="Conv", kind="conv", dtype="int8", module="stem", share=1,
+                                 bound_by="compute"),),
+        memory=Memory(kind="predicted", peak_bytes=3_200_000),
+        fit=Fit(needs_bytes=3_200_000, budget_bytes=512_000_000, fits=True),
+        facts={"cluster": "1 x cortex-x3 at 2.91 GHz", "kernels_not_counted": "sort.float32 as elementwise.float32"})
 
 
 def sample_report():
@@ -44,7 +57,8 @@ def sample_report():
         passes=(PassReport(name="structured", settings={"ratio": 0.3},
                            changed={"macs_before": 50_000_000.0, "macs_after": 27_340_000.0, "epochs": 3.0}),),
         artifacts=(ArtifactReport(artifact=onnx, fidelity=fidelity(), latencies=(predicted, measured),
-                                  memory=(Memory(kind="predicted", peak_bytes=3_200_000),)),
+                                  memory=(Memory(kind="predicted", peak_bytes=3_200_000),),
+                                  estimate=estimate(predicted)),
                    ArtifactReport(artifact=pte, fidelity=fidelity(sqnr_db=None, artifact=97.83))),
         failures=(FormatFailure(format="tflite", error={
             "code": "child-crashed", "message": "tflite export crashed (SIGSEGV)", "where": "log.txt",

@@ -55,6 +55,10 @@ def test_needs_nothing_from_elsewhere(page, parsed):
     assert not [name for _, attributes in parsed.tags for name in attributes if name in ("src", "href", "onclick")]
 
 
+def test_kernels_that_nobody_counted_are_shown(parsed):
+    assert "kernels that nobody counted: sort.float32 as elementwise.float32" in parsed.text
+
+
 def test_outside_text_is_escaped(page, parsed):
     assert "digits_<mobilenet>" in "".join(parsed.text)
     assert "<mobilenet>" not in page

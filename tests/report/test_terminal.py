@@ -30,7 +30,7 @@ def text():
     "not delegated: aten.cumsum at head.0, head.1, head.2, ... and 2 more: no XNNPACK kernel",
     "4.21 ms predicted (90 % interval 3.1 to 5.9 ms, analytic) on pixel-8 cpu, 1 thread, onnxruntime 1.31.1",
     "6.5 ms measured (p10 to p90 6.4 to 7.2 ms) on host cpu, 2 threads",
-    "3.200 MB peak, predicted",
+    "3.200 MB peak, predicted", "kernels that nobody counted: sort.float32 as elementwise.float32",
     "MISSED size_mb", "verified", "not evaluated", "no latency estimate for this device yet", "MB (10^6 bytes)",
     "tflite failed: tflite export crashed (SIGSEGV)  [child-crashed]",
     "cause  its last words: <native> [tflite]", "next   read the log",
