@@ -39,11 +39,13 @@ class Case:
     shapes: tuple[tuple[int, ...], ...]
     schemes: tuple[str, ...]
     image: bool = True  # whether its inputs are maps of channels, whose layout is the format's
+    weighted: bool = False
 
 
 # Input channels, output channels, side: layers of published mobile networks, and some that divide into no tile.
 _POINTWISE = ((16, 16, 28), (16, 96, 28), (96, 24, 28), (32, 64, 28), (24, 144, 14), (144, 32, 14), (64, 384, 14),
-              (40, 120, 14), (184, 80, 7), (192, 64, 7), (576, 160, 7), (320, 640, 7), (8, 20, 28), (100, 36, 14))
+              (40, 120, 14), (184, 80, 7), (192, 64, 7), (576, 160, 7), (320, 640, 7), (8, 20, 28), (100, 36, 14),
+              (96, 24, 1), (120, 480, 1), (576, 144, 1), (240, 960, 1))  # of one pixel: those of squeeze-and-excitation
 _LINEAR = ((1280, 1000), (576, 1024), (256, 64), (16, 8), (96, 24), (128, 512), (1024, 10))
 # Input channels, output channels, window, stride, side.
 _WINDOWS = ((16, 32, 3, 1, 28), (32, 64, 3, 2, 28), (64, 64, 3, 1, 14), (128, 128, 3, 1, 7), (24, 40, 5, 1, 14),
@@ -64,20 +66,20 @@ def _conv(i: int, o: int, k: int, s: int, groups: int = 1) -> Callable[[], nn.Mo
 
 def _weighted() -> Iterator[Case]:
     for i, o, side in _POINTWISE:
-        yield Case(f"pointwise {i} {o} {side}", _conv(i, o, 1, 1), ((1, i, side, side),), _ALL)
+        yield Case(f"pointwise {i} {o} {side}", _conv(i, o, 1, 1), ((1, i, side, side),), _ALL, weighted=True)
     for i, o, k, s, side in (*_WINDOWS, *_IMAGE):
-        yield Case(f"conv {i} {o} {k} {s} {side}", _conv(i, o, k, s), ((1, i, side, side),), _ALL)
+        yield Case(f"conv {i} {o} {k} {s} {side}", _conv(i, o, k, s), ((1, i, side, side),), _ALL, weighted=True)
     for c, k, s, side in _DEPTHWISE:
-        yield Case(f"depthwise {c} {k} {s} {side}", _conv(c, c, k, s, c), ((1, c, side, side),), _ALL)
+        yield Case(f"depthwise {c} {k} {s} {side}", _conv(c, c, k, s, c), ((1, c, side, side),), _ALL, weighted=True)
     for i, o in _LINEAR:
-        yield Case(f"linear {i} {o}", lambda i=i, o=o: nn.Linear(i, o), ((1, i),), _ALL)  # type: ignore[misc]
+        yield Case(f"linear {i} {o}", lambda i=i, o=o: nn.Linear(i, o), ((1, i),), _ALL, weighted=True)  # type: ignore[misc]
     for rows, i, o in ((64, 128, 256), (16, 384, 96), (197, 64, 64)):
         yield Case(f"linear {i} {o} rows {rows}", lambda i=i, o=o: nn.Linear(i, o),  # type: ignore[misc]
-                   ((1, rows, i),), _ALL)
+                   ((1, rows, i),), _ALL, weighted=True)
     for i, o, k, s, side in ((16, 16, 2, 2, 14), (32, 16, 4, 2, 14), (64, 32, 3, 2, 7), (24, 12, 2, 2, 14)):
         yield Case(f"transposed {i} {o} {k} {s} {side}",
                    lambda i=i, o=o, k=k, s=s: nn.ConvTranspose2d(i, o, k, s, (k - s + 1) // 2),  # type: ignore[misc]
-                   ((1, i, side, side),), _BOTH)
+                   ((1, i, side, side),), _BOTH, weighted=True)
     for heads, rows, inner, columns in ((4, 64, 32, 64), (2, 197, 16, 197), (8, 50, 64, 50), (1, 16, 128, 96)):
         yield Case(f"matmul {heads} {rows} {inner} {columns}", lambda: Pair(torch.matmul),
                    ((1, heads, rows, inner), (1, heads, inner, columns)), _BOTH)

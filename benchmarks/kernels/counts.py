@@ -58,8 +58,12 @@ def write_artifact(format_name: str, case: Case, scheme: str, folder: Path) -> t
         calibration=(inputs,) * SAMPLES if static else (),
         io=IoSpec(border, "nhwc" if format_name == "tflite" and case.image else "nchw"))
     out = folder / f"{scheme}{form.suffix}"
-    if format_name == "onnx" and case.name.startswith("border"):
-        return write_quantizer(case, out), [inputs[0].numpy()]
+    if format_name == "onnx" and static and not case.weighted:
+        if case.name.startswith("border"):
+            return write_quantizer(case, out), [inputs[0].numpy()]
+        plan = QuantPlan(scheme=SCHEMES["fp32"], io=IoSpec("float32", "nchw"))
+        form.export(program, plan, folder / "float.onnx", folder / "scratch")
+        return write_quantized(folder / "float.onnx", out), [x.numpy() for x in inputs]
     form.export(program, plan, out, folder / ("scratch" if format_name != "executorch" else scheme))
     session = form.load(out)
     random = np.random.default_rng(0)
@@ -67,8 +71,37 @@ def write_artifact(format_name: str, case: Case, scheme: str, folder: Path) -> t
                  else random.standard_normal(spec.shape).astype(spec.dtype) for spec in session.inputs]
 
 
+def write_quantized(source: Path, out: Path) -> Path:
+    """``source`` with every value quantised: edgekit leaves an operator float that has no convolution beside it."""
+    from onnx import TensorProto, helper, load, save
+
+    model = load(source)
+    graph, nodes = model.graph, []
+
+    def around(name: str, to: str) -> None:
+        nodes.append(helper.make_node("QuantizeLinear", [name, "scale", "zero"], [f"{to} uint8"]))
+        nodes.append(helper.make_node("DequantizeLinear", [f"{to} uint8", "scale", "zero"], [to]))
+
+    given = {v.name for v in graph.input}
+    for name in given:
+        around(name, f"{name} again")
+    for node in graph.node:
+        node.input[:] = [f"{name} again" if name in given else name for name in node.input]
+        made = list(node.output)
+        node.output[:] = [f"{name} float" for name in made]
+        nodes.append(node)
+        for name in made:
+            around(f"{name} float", name)
+    graph.initializer.extend([helper.make_tensor("scale", TensorProto.FLOAT, (), [0.02]),
+                              helper.make_tensor("zero", TensorProto.UINT8, (), [128])])
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    save(model, out)
+    return out
+
+
 def write_quantizer(case: Case, out: Path) -> Path:
-    """ONNX Runtime computes a product alone in float: its quantising is counted alone as well."""
+    """Quantising alone."""
     from onnx import TensorProto, helper, save
 
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, case.shapes[0])
@@ -101,10 +134,13 @@ class Kept:
     def has(self, case: Case, scheme: str) -> bool:
         return {(row["case"], row["scheme"]) for row in self.rows} >= {(case.name, scheme)}
 
-    def add(self, case: Case, scheme: str, graph: dict[str, Any], found: list[dict[str, Any]]) -> None:
-        self.rows += [{"case": case.name, "scheme": scheme, **one} for one in found]
+    def reread(self, case: Case, scheme: str, graph: dict[str, Any]) -> None:
         self.ops[case.name, scheme] = {"key": [case.name, scheme], "graph": graph}
         self._write()
+
+    def add(self, case: Case, scheme: str, graph: dict[str, Any], found: list[dict[str, Any]]) -> None:
+        self.rows += [{"case": case.name, "scheme": scheme, **one} for one in found]
+        self.reread(case, scheme, graph)
 
     def _write(self) -> None:
         DATA.mkdir(parents=True, exist_ok=True)
@@ -126,6 +162,7 @@ def main() -> None:
     parser.add_argument("format", choices=("tflite", "executorch", "onnx"))
     parser.add_argument("--only", nargs="*", default=[""], help="cases whose name begins so, in this order")
     parser.add_argument("--schemes", nargs="*", help="these only")
+    parser.add_argument("--graphs", action="store_true", help="only read the operators of what was counted again")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     kept = Kept(options.format)
@@ -133,7 +170,8 @@ def main() -> None:
     with ThreadPoolExecutor(options.processes) as pool:
         chosen = [(case, [case.name.startswith(o) for o in options.only]) for case in cases(options.format == "tflite")]
         for case in (case for case, begins in sorted(chosen, key=lambda c: (c[1] + [True]).index(True)) if any(begins)):
-            todo = [s for s in case.schemes if not kept.has(case, s) and s in (options.schemes or case.schemes)]
+            todo = [s for s in case.schemes
+                    if kept.has(case, s) == options.graphs and s in (options.schemes or case.schemes)]
             if not todo:
                 continue
             with tempfile.TemporaryDirectory(prefix="kernels-") as temporary:
@@ -141,6 +179,9 @@ def main() -> None:
                     try:
                         artifact, inputs = write_artifact(options.format, case, scheme, Path(temporary))
                         graph = form.graph(artifact).model_dump(mode="json", exclude_defaults=True)
+                        if options.graphs:
+                            kept.reread(case, scheme, graph)
+                            continue
                         found = list(pool.map(lambda core, a=artifact, i=inputs:  # type: ignore[misc]
                                               count(options.format, a, i, core), CORES))
                     except EdgekitError as error:

@@ -30,7 +30,11 @@ _PACKS = frozenset({
 _COLUMNS = 16
 _ALIGNMENT = 64
 _MAPPED = 4 * 2**20  # the file is read in pieces of this size; once one is freed, only what is larger is mapped
+_MAPPED_FIRST = 128 * 2**10  # before that (M_MMAP_THRESHOLD)
 _POINTER = 8
+_CHANNELS, _DEEP = 8, 64  # int8 kernels that read by addresses: a multiple of channels, and not fewer going in
+_OVERRUN = 30  # bytes that a kernel may read behind the last window (MLAS_SYMM_QGEMM_BUF_OVERRUN)
+_SEGMENT = 4 * 128 * 128  # of a float convolution's windows, laid out for a product (MLAS_SGEMM_STRIDEN x STRIDEK)
 
 
 def held_by_ort(artifact: Path, graph: OpGraph) -> Held:
@@ -50,7 +54,8 @@ def held_by_ort(artifact: Path, graph: OpGraph) -> Held:
     holes = sum(replaced.values()) - largest
     kept = stored + sum(packed.values()) - sum(replaced.values()) + holes
     loading = max(stored + min(stored, _MAPPED), kept + largest)
-    given, arena = sum(spec.bytes for spec in graph.inputs), _arena_bytes(graph)
+    read = min(max(artifact.stat().st_size, _MAPPED_FIRST), _MAPPED)
+    given, arena = sum(spec.bytes for spec in graph.inputs), _arena_bytes(graph, read)
     if loading > kept + arena:
         return Held(arena=given, weights=loading, operators=operators)
     return Held(arena=arena + given, weights=kept, operators=operators)
@@ -69,12 +74,14 @@ def _packed(weight: Constant) -> int:
     return weight.bytes * padded // max(columns, 1) + sums
 
 
-def _arena_bytes(graph: OpGraph) -> int:
-    """Of the arena, what the first run and the later ones use."""
+def _arena_bytes(graph: OpGraph, mapped_bytes: int) -> int:
+    """Of the arena, what loading, the first run and the later ones use."""
     homes, first, last = _buffers(graph)
     sizes = {v: max(_bytes(graph, w) for w, home in homes.items() if home == v) for v in set(homes.values())}
     results = {homes.get(spec.name) for spec in graph.outputs}
-    arena, places = Arena(), dict[str, Chunk]()
+    arena, places = Arena(mapped_bytes), dict[str, Chunk]()
+    for size in filter(None, (_turned(graph, op) for op in graph.ops if op.name == "QGemm")):
+        arena.give(arena.take(size))
     for n, op in enumerate(graph.ops):
         for v in sizes:
             if first[v] == n:
@@ -87,12 +94,12 @@ def _arena_bytes(graph: OpGraph) -> int:
     for chunk in places.values():
         arena.give(chunk)
     lives = [Life(sizes[v], first[v], last[v]) for v in sizes if v not in results]
-    block = arena.take(pattern_bytes(lives, _ALIGNMENT))
+    block = [arena.take(pattern_bytes(lives, _ALIGNMENT))] if lives else []
     kept = [arena.take(sizes[v]) for v in sizes if v in results]
     for op in graph.ops:
         for chunk in [arena.take(size) for size in _scratch(graph, op)]:
             arena.give(chunk)
-    for chunk in (block, *kept):
+    for chunk in (*block, *kept):
         arena.give(chunk)
     return arena.touched_bytes
 
@@ -135,23 +142,58 @@ def _takes(graph: OpGraph, op: Op, operand: str, result: str, left: Counter[str]
             and _bytes(graph, operand) == _bytes(graph, result))
 
 
+def _turned(graph: OpGraph, op: Op) -> int:
+    """Bytes of an int8 matrix [out, in], which is turned before it is packed; 0 where it lies as it is multiplied."""
+    return sum(c.bytes for c in op.constants if c.role == "weight" and len(c.shape) == 2
+               and graph.tensors[op.outputs[0]].shape[-1:] == c.shape[:1])
+
+
 def _scratch(graph: OpGraph, op: Op) -> list[int]:
     """Bytes that the kernel takes from the arena for itself.
 
-    A recurrent layer's int8 weights become float32. A transposed convolution takes all its products, an int8
-    convolution the addresses of its windows, or its sums in int32 where it is a product of matrices.
+    A recurrent layer's int8 weights become float32. A transposed convolution takes all its products, others what their
+    windows need.
     """
     unpacked = [4 * c.bytes for c in op.constants if _unpacked_in_runs(op, c)]
     weight = next((c for c in op.constants if c.role == "weight"), None)
     if unpacked or weight is None:
         return unpacked
-    result, kernel = _bytes(graph, op.outputs[0]), prod(weight.shape[2:])
     if op.name == "ConvTranspose":  # weights [in, out, kernel]: all products of each input place
-        return [_bytes(graph, op.inputs[0]) // weight.shape[0] * weight.shape[1] * kernel]
-    if op.name != "QLinearConv":
-        return []
+        return [_bytes(graph, op.inputs[0]) // weight.shape[0] * prod(weight.shape[1:])]
+    if op.name in ("Conv", "FusedConv"):
+        return _windows(graph, op, weight)
+    return _int8_windows(graph, op, weight) if op.name == "QLinearConv" else []
+
+
+def _int8_windows(graph: OpGraph, op: Op, weight: Constant) -> list[int]:
+    """Addresses of windows where the kernel reads by these, else sums in int32 beside the windows laid out
+    (``qlinearconv.cc``, ``convsym.cpp``); weights [out, in, kernel]."""
+    result, kernel = _bytes(graph, op.outputs[0]), prod(weight.shape[2:])
     pixels = result // weight.shape[0]
-    return [_POINTER * kernel * pixels if kernel > 1 else 4 * result]
+    addresses, sums = _POINTER * kernel * pixels, 4 * result
+    aligned = weight.shape[0] % _CHANNELS == 0
+    if op.kind == "depthwise_conv":
+        return [addresses] if aligned else [sums, addresses]
+    if kernel == 1:
+        return [sums]
+    if aligned and weight.shape[1] % _CHANNELS == 0 and weight.shape[1] >= _DEEP:
+        return [addresses]
+    return [sums, prod(weight.shape[1:]) * pixels + _OVERRUN]
+
+
+def _windows(graph: OpGraph, op: Op, weight: Constant) -> list[int]:
+    """Windows of a float convolution, laid out for a product in segments or whole (``convolve.cpp``)."""
+    before, after = (graph.tensors[name].shape for name in (op.inputs[0], op.outputs[0]))
+    pixels = prod(d for d in after[2:] if isinstance(d, int))
+    groups = before[1] // weight.shape[1] if isinstance(before[1], int) else 1
+    dense = before[2:] == after[2:]  # a stride of 1, and padding for the window
+    if dense and prod(weight.shape[2:]) == 1:
+        return []
+    if weight.shape[0] // groups > pixels:
+        return [4 * pixels * prod(weight.shape[1:])]
+    if dense and op.kind == "depthwise_conv" and weight.shape[2:] == (3, 3):
+        return [4 * (after[3] + 2)] if isinstance(after[3], int) else []  # a row of zeros
+    return [_SEGMENT]
 
 
 def _bytes(graph: OpGraph, name: str) -> int:

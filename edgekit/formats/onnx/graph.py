@@ -1,25 +1,22 @@
-"""OpGraph of an .onnx as ONNX Runtime executes it: read from the graph that it optimised, not from the file alone.
+"""OpGraph of an .onnx as ONNX Runtime executes it on an Arm core: read from the graph that it optimised, not the file.
 
-Optimisation level "extended" is used: the fusions of every CPU, without the layouts that depend on the host. A float16
-file is read as it is: which of its operators get casts is up to the core that loads it.
+A float16 file is read as it is: which of its operators get casts is up to the core that loads it.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
-import onnxruntime as ort
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import NodeProto, TensorProto
 
 from edgekit.formats.onnx.border import read_specs
+from edgekit.formats.onnx.executed import executed_graph
 from edgekit.formats.onnx.files import load_model
 from edgekit.formats.onnx.kinds import INTEGER_OPS, WEIGHT_INPUTS, kind_of
 from edgekit.formats.onnx.macs import macs_of
 from edgekit.formats.onnx.names import Names, attribute, dtype_name
-from edgekit.formats.onnx.run import session_of
 from edgekit.formats.onnx.sources import node_origins
 from edgekit.types.graph import Constant, Op, OpGraph
 from edgekit.types.kinds import WEIGHTED_KINDS
@@ -38,12 +35,8 @@ def op_graph(path: Path) -> OpGraph:
     """Reads ``path``. Raises UsageError for a damaged file, ConversionError where ONNX Runtime refuses it."""
     model = load_model(path)
     half = any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
-    executed = onnx.shape_inference.infer_shapes(model if half else _optimized(model))
+    executed = onnx.shape_inference.infer_shapes(model) if half else executed_graph(model)
     names = Names(executed)
-    # Inference stops at ONNX Runtime's own operators; their results mostly keep the names that the file gives them.
-    for name, kind in Names(onnx.shape_inference.infer_shapes(model)).types.items():
-        if names.shape(name) is None:
-            names.types[name] = kind
     ops: list[Op] = []
     for node, origin in zip(executed.graph.node, node_origins(executed, model), strict=True):
         if node.op_type == "DequantizeLinear" and names.stored(node.output[0]) is not None:
@@ -51,14 +44,6 @@ def op_graph(path: Path) -> OpGraph:
         ops.append(_op(len(ops), node, names, origin.source if origin else None))
     inputs, outputs = read_specs(model)
     return OpGraph(format="onnx", ops=tuple(ops), tensors=_tensors(names), inputs=inputs, outputs=outputs)
-
-
-def _optimized(model: ModelProto) -> ModelProto:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimized.onnx"
-        session_of(model.SerializeToString(), optimized_model_filepath=str(path),
-                   graph_optimization_level=ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
-        return onnx.load(path)
 
 
 def _op(index: int, node: NodeProto, names: Names, source: object) -> Op:

@@ -28,9 +28,11 @@ _NOT_LAYERS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "C
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
-def session_of(model: bytes | Path, threads: int = 1, *, exact: bool = False,
+def session_of(model: bytes | Path, threads: int = 1, *, exact: bool = False, without: Sequence[str] = (),
                **options: object) -> ort.InferenceSession:
-    """A CPU session on ``model``, serialised or a file; ``options`` are attributes of ``SessionOptions``.
+    """A CPU session on ``model``, serialised or a file, ``without`` the optimisers of these names.
+
+    ``options`` are attributes of ``SessionOptions``.
 
     Raises ConversionError where ONNX Runtime refuses the model.
     """
@@ -44,7 +46,7 @@ def session_of(model: bytes | Path, threads: int = 1, *, exact: bool = False,
         settings.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return ort.InferenceSession(model if isinstance(model, bytes) else str(model), settings,
-                                    providers=["CPUExecutionProvider"])
+                                    providers=["CPUExecutionProvider"], disabled_optimizers=list(without))
     except (Fail, InvalidArgument, InvalidGraph, NoKernel) as error:
         raise ConversionError("artifact-does-not-load", "ONNX Runtime refuses the model",
                               cause=next(iter(str(error).splitlines()), None),

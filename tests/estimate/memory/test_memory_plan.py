@@ -35,7 +35,7 @@ def test_plans_hold_what_lives_at_once_and_no_more_than_all() -> None:
 
 
 def test_regions_double_and_only_what_is_used_counts() -> None:
-    arena = Arena()
+    arena = Arena(32 * MIB)
     first = arena.take(1000)
     assert arena.touched_bytes == 1024
     arena.take(MIB)  # no room beside it: a region of 2 MiB
@@ -47,7 +47,7 @@ def test_regions_double_and_only_what_is_used_counts() -> None:
 
 def test_a_chunk_is_split_only_where_half_is_left() -> None:
     """A region grown to 4 MiB for 3 MiB is used whole: the next request goes to a new one of the same size."""
-    arena = Arena()
+    arena = Arena(32 * MIB)
     arena.take(3 * MIB)
     second = arena.take(MIB)
     assert (second.region, second.start) == (1, 0)
@@ -55,9 +55,18 @@ def test_a_chunk_is_split_only_where_half_is_left() -> None:
 
 
 def test_free_neighbours_become_one() -> None:
-    arena = Arena()
+    arena = Arena(32 * MIB)
     chunks = [arena.take(MIB // 4) for _ in range(4)]
     for chunk in chunks[1:3]:
         arena.give(chunk)
     again = arena.take(MIB // 2)
     assert (again.region, again.start) == (0, MIB // 4)
+
+
+def test_of_two_places_the_one_at_the_lower_address_is_taken() -> None:
+    """The heap grows upwards, mappings downwards."""
+    for mapped_bytes, lower in ((32 * MIB, 0), (MIB, 1)):
+        arena = Arena(mapped_bytes)
+        for chunk in [arena.take(2 * MIB), arena.take(2 * MIB)]:
+            arena.give(chunk)
+        assert arena.take(2 * MIB).region == lower
