@@ -7,6 +7,7 @@ each beside what the artifact executes under the emulated device.
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from edgekit import api
 from edgekit.devices.catalogue import get_core, get_device
 from edgekit.devices.core import Core
 from edgekit.devices.profile import Cluster
+from edgekit.disk import sha256_of
 from edgekit.errors import EdgekitError
 from edgekit.estimate.analytic import counted_as
 from edgekit.estimate.kernel_tables import get_kernels, stand_in
@@ -81,11 +83,11 @@ def count(format_name: str, artifact: Path, core: str) -> dict[str, int]:
     return {name: getattr(counts, name) for name in COUNTED}
 
 
-def compared(cell: dict[str, str], counts: dict[str, int], graph: OpGraph) -> dict[str, Any]:
+def compared(cell: dict[str, str], counts: dict[str, Any], graph: OpGraph) -> dict[str, Any]:
     *found, guessed = predicted(graph, get_core(cell["core"]))
-    row = {**cell, "guessed": guessed, **counts,
+    row = {**cell, "guessed": guessed, **{name: counts[name] for name in COUNTED},
            **{f"predicted_{name}": n for name, n in zip(COUNTED, found, strict=True)}}
-    note(" ".join(cell.values()) + ": "
+    note(" ".join(list(cell.values())[:4]) + ": "
          + ", ".join(f"{name} {row[f'predicted_{name}'] / row[name] - 1:+.1%}" for name in COUNTED)
          + (f"; {', '.join(guessed)}" if guessed else ""))
     return row
@@ -99,10 +101,13 @@ def error(rows: list[dict[str, Any]], name: str) -> float | None:
 
 def main() -> None:
     parser = arguments(__doc__)
+    parser.add_argument("--known", type=Path, help="an earlier document, for its counts of the same artifacts")
     parser.add_argument("--formats", nargs="*", default=FORMATS)
     options = parser.parse_args()
     networks = ("mobilenet_v3_small",) if options.quick else NETWORKS
     cores = ("cortex-a76",) if options.quick else CORES
+    known = {(row["sha256"], row["core"]): row for row in json.loads(options.known.read_text())["rows"]
+             } if options.known else {}
     counted = []
     with tempfile.TemporaryDirectory() as temporary:
         for network in networks:
@@ -111,9 +116,11 @@ def main() -> None:
                     artifacts = export(Path(temporary), network, precision, options.formats)
                 except EdgekitError as failure:
                     sys.exit(f"{network} {precision}: {failure}")
-                counted += [({"format": name, "network": network, "precision": precision, "core": core},
-                             count(name, artifact, core), get_format(name).graph(artifact))
-                            for name, artifact in artifacts.items() for core in cores]
+                for name, artifact in artifacts.items():
+                    graph, sha256 = get_format(name).graph(artifact), sha256_of(artifact)
+                    counted += [({"format": name, "network": network, "precision": precision, "core": core,
+                                  "sha256": sha256}, known.get((sha256, core)) or count(name, artifact, core), graph)
+                                for core in cores]
     rows = [compared(*one) for one in counted]
     claims = []
     for name in options.formats:

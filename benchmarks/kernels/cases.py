@@ -110,7 +110,8 @@ def _of_places(last: bool) -> dict[str, Function]:
             "concat": lambda x, y: torch.cat([x, y], channel), "pad": lambda x: F.pad(x, border),
             "slice": lambda x: x.narrow(high, 1, x.shape[high] - 1).narrow(wide, 2, x.shape[wide] - 2),
             "transpose": lambda x: x.transpose(1, 2),
-            "turn": lambda x: x.permute(0, 3, 1, 2), "reshape": lambda x: x.reshape(1, -1, x.shape[3])}
+            "turn": lambda x: x.permute(*((0, 3, 1, 2) if last else (0, 2, 3, 1))),
+            "reshape": lambda x: x.reshape(1, -1, x.shape[3])}
 
 
 def _plain(last: bool) -> Iterator[Case]:

@@ -151,7 +151,7 @@ def main() -> None:
             errors: dict[str, list[float]] = {}
             for r in own:
                 found = predicted(r, kernels, bare)
-                if found and not r.case.startswith("chain"):
+                if found and r.operators and not r.case.startswith("chain"):
                     error = found[0] / sum(r.work.groups.values()) - 1
                     errors.setdefault(max(r.operators, key=lambda o: o.macs).kernel, []).append(error)
                     if "-v" in sys.argv and abs(error) > 0.15:

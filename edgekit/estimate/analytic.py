@@ -54,8 +54,8 @@ def counted_as(name: str, table: KernelTable, other: KernelTable | None = None) 
     kind, *rest = name.split(".")
     plain = kind.removesuffix("_odd")
     dtype = rest[0] if rest else "float32"
-    for one in (name, f"{kind}.{dtype}", f"{plain}.{dtype}", f"{plain}.float32", f"elementwise.{dtype}",
-                "elementwise.float32"):
+    for one in (name, f"{kind}.{dtype}", f"{plain}.{dtype}", f"{plain}.{dtype}d", f"{plain}.float32",
+                f"elementwise.{dtype}", "elementwise.float32"):
         if one in table.kernels:
             return table.kernels[one], None if one == name else f"{name} as {one}"
         if other is not None and one in other.kernels:

@@ -18,10 +18,11 @@ _KERNELS: dict[str, str] = {kind: kernel for kernel, kinds in {
     "arithmetic": "add sub mul div compare where batch_norm prelu",
     # of loops and others nothing is known but what they read and write
     "elementwise": "abs neg minmax relu leaky_relu cast sqrt rsqrt hard_sigmoid loop other",
-    "transcendental": "pow exp log sin cos erf sigmoid tanh gelu silu elu",
+    "transcendental": "pow exp log sin cos sigmoid tanh silu elu", "gelu": "gelu erf",
     "hard_swish": "hard_swish", "softmax": "softmax", "layer_norm": "layer_norm group_norm",
-    "pooling": "avg_pool max_pool", "mean": "mean", "reduce": "reduce argmax cumsum", "sort": "topk sort",
-    "pad": "pad", "copy": "reshape concat split slice expand scatter constant", "transpose": "transpose",
+    "max_pool": "max_pool", "avg_pool": "avg_pool", "mean": "mean", "reduce": "reduce cumsum", "argmax": "argmax",
+    "sort": "topk sort", "pad": "pad", "concat": "concat split", "slice": "slice",
+    "copy": "reshape expand scatter constant", "transpose": "transpose",
     "gather": "embedding gather", "resize": "resize",
     "quantize": "quantize requantize dequantize"}.items() for kind in kinds.split()}
 # dtype of the computation -> the suffix; what is not named counts as float32: 32 and 64-bit integers
@@ -34,12 +35,16 @@ _NAMED_WINDOWS: dict[tuple[int, ...], str] = {(3, 3): "3x3", (5, 5): "5x5"}
 _IMAGE = 4  # fewer input channels: the first convolution, of which kernels fill tiles of channels
 # Output channels that a kernel computes at once: it spends as much on a tile that is not full.
 _TILES = {("tflite", "int8"): 16, ("tflite", "int8d"): 16, ("executorch", "int8"): 16, ("executorch", "int8d"): 16}
-_TILED = ("gemm", "conv", "linear", "image")
+_TILED = ("gemm", "conv", "linear", "pixel", "image")
 # Channels that each result of a depthwise convolution costs beside its own: finding its window.
 _PIXEL = 9
+# Results of each channel that one costs beside its own where channels come first: the call for it.
+_PLANE = 60
+# Kernels that go through their result by rows of its last dimension.
+_BY_ROWS = ("max_pool", "pad", "slice", "transpose_rows")
 _ODD = 8  # output channels that this does not divide take other, slower kernels
 # Kernels that make each result from the values at its own place.
-_OF_VALUES = ("arithmetic", "elementwise", "transcendental", "hard_swish")
+_OF_VALUES = ("arithmetic", "elementwise", "transcendental", "gelu", "hard_swish")
 # Operators that pass on the same bytes under another shape, and copy nothing.
 _VIEWS = frozenset({("onnx", "Reshape"), ("onnx", "Flatten"), ("onnx", "Squeeze"), ("onnx", "Unsqueeze"),
                     ("onnx", "Identity"), ("executorch", "executorch_prim::et_view")})
@@ -115,13 +120,19 @@ class _Reader:
         dtype = self._dtype(op, weights)
         inputs, outputs = self._sizes(op, self.computed(op)), self._sizes(op, op.outputs)
         kernel = self._kernel(op, weights)
-        if kernel == "quantize":  # as much from floats as to them
+        if kernel == "quantize":  # in XNNPACK as much from floats as to them
             kernel, dtype = ("quantize", "float32") if self._floats(op) else ("requantize", "int8")
+            if self._graph.format == "onnx":
+                kernel = op.kind
         macs = float(op.macs)
         if kernel.startswith("depthwise") and weights:
-            macs *= 1 + _PIXEL / weights[0].shape[0 if self._graph.format == "onnx" else -1]
+            channels = weights[0].shape[0 if self._graph.format == "onnx" else -1]
+            planes = self._graph.format == "onnx" and dtype in ("float32", "int32")
+            macs *= 1 + (_PLANE * channels / max(outputs[0][0], 1) if planes else _PIXEL / channels)
         if kernel == "broadcast":
             macs = self._rows(op)
+        if kernel in _BY_ROWS:
+            macs = outputs[0][0] / self._width(op)
         if kernel in _TILED and weights and (channels := self._channels(op, weights[0])):
             tile = _TILES.get((self._graph.format, dtype), 1)
             macs *= -(-channels // tile) * tile / channels
@@ -139,6 +150,8 @@ class _Reader:
         if kernel == "arithmetic":
             sizes = [n for n, _ in self._sizes(op, self.computed(op))]
             return "arithmetic_constant" if len(sizes) == 1 else "broadcast" if len(set(sizes)) > 1 else kernel
+        if kernel == "concat" and self._graph.format != "onnx":
+            return "copy"
         if kernel == "transpose":
             named = [n for n in (*self.computed(op), *op.outputs) if n in self._graph.tensors]
             last = {self._graph.tensors[n].shape[-1:] for n in named}
@@ -148,13 +161,22 @@ class _Reader:
         weight = weights[0]
         window = weight.shape[_WINDOW[self._graph.format]] if op.kind in ("conv", "depthwise_conv") else ()
         if kernel == "depthwise":
-            return kernel + _NAMED_WINDOWS.get(tuple(window), "")
+            strided = self._graph.format == "onnx" and not self._dense(op)  # its kernel of 3 x 3 takes no stride
+            return kernel + ("" if strided and tuple(window) == (3, 3) else _NAMED_WINDOWS.get(tuple(window), ""))
         if kernel == "conv" and math.prod(window) > 1:
             channels = math.prod(weight.shape) // weight.shape[0] // math.prod(window)
             return "image" if channels < _IMAGE else kernel
         if kernel in ("conv", "gemm", "matmul"):  # one row: every weight is read for one product
-            return "linear" if op.macs <= sum(math.prod(c.shape) for c in weights) else "gemm"
+            if op.macs > sum(math.prod(c.shape) for c in weights):
+                return "gemm"
+            # of one pixel; ONNX Runtime's convolutions are products of their filters with a column
+            return "pixel" if self._graph.format == "onnx" and op.kind == "conv" else "linear"
         return kernel
+
+    def _dense(self, op: Op) -> bool:
+        """Whether the result is as high and wide as the input: a stride of 1, with padding."""
+        before, after = (self._graph.tensors.get(name) for name in (op.inputs[0], op.outputs[0]))
+        return before is not None and after is not None and before.shape[2:] == after.shape[2:]
 
     def _channels(self, op: Op, weight: Constant) -> int:
         """Output channels; 0 where the result's shape is unknown."""
@@ -171,6 +193,8 @@ class _Reader:
             return dtype
         if dtype == "int8":
             out = self._graph.tensors.get(op.outputs[0])
+            if out is not None and out.dtype == "int32":
+                return "int32"  # sums that other operators scale
             return "int8d" if out is not None and out.dtype.startswith("float") else dtype
         if self._graph.format == "onnx":  # other floats unpack their weights
             return "int8d" if op.name == "MatMulNBits" else dtype
@@ -186,6 +210,12 @@ class _Reader:
                 break
             inner, of_one = inner * (d if isinstance(d, int) else 1), of_one if d == 1 else own == 1
         return whole.elements / inner
+
+    def _width(self, op: Op) -> int:
+        """The last dimension of the result."""
+        spec = self._graph.tensors.get(op.outputs[0])
+        last = spec.shape[-1] if spec is not None and spec.shape else 1
+        return last if isinstance(last, int) and last else 1
 
     def _floats(self, op: Op) -> bool:
         specs = [self._graph.tensors[name] for name in (*self.computed(op), *op.outputs) if name in self._graph.tensors]
