@@ -138,3 +138,35 @@ def test_int8_functions_of_one_value_are_one_table() -> None:
     floats = (t.model_copy(update={"dtype": "float32"}) for t in (x, gate, y))
     made = graph(*(op.model_copy(update={"dtype": "float32"}) for op in (sigmoid, product)), tensors=tuple(floats))
     assert [o.kernel for _, o in operators_of(made)] == ["transcendental.float32", "arithmetic.float32"]
+
+
+def onnx(kind: str, shape: tuple[int, ...], macs: int, x: TensorSpec, y: TensorSpec, stored: str = "float32",
+         dtype: str = "float32") -> tuple[str, float]:
+    op = conv(kind, shape, macs, dtype, stored, inputs=("x",)).model_copy(update={"processor": "cpu"})
+    return only(op, x, y, "onnx")[:2]
+
+
+def test_onnx_runtime_has_kernels_of_its_own() -> None:
+    x, y, half = spec("x", 1, 16, 8, 8), spec("y", 1, 16, 8, 8), spec("y", 1, 16, 4, 4)
+    # a product of the filters with one column, not of a row with the matrix
+    one, many = spec("x", 1, 16, 1, 1), spec("y", 1, 32, 1, 1)
+    assert onnx("conv", (32, 16, 1, 1), 512, one, many)[0] == "pixel.float32"
+    assert onnx("linear", (16, 32), 512, spec("x", 1, 16), spec("y", 1, 32))[0] == "linear.float32"
+    # the call for each channel, beside its 64 results; with a stride, windows are laid out first
+    assert onnx("depthwise_conv", (16, 1, 3, 3), 9216, x, y) == ("depthwise3x3.float32", 9216 * (1 + 60 / 64))
+    assert onnx("depthwise_conv", (16, 1, 3, 3), 2304, x, half)[0] == "depthwise.float32"
+    # sums that other operators scale
+    sums, bytes_ = spec("y", 1, 32, 8, 8, dtype="int32"), spec("x", 1, 16, 8, 8, dtype="uint8")
+    assert onnx("conv", (32, 16, 1, 1), 32768, bytes_, sums, "int8", "int8")[0] == "gemm.int32"
+
+
+def test_onnx_runtime_quantises_and_back_at_different_cost() -> None:
+    wide, narrow = spec("x", 64), spec("y", 64, dtype="uint8")
+    for kind, x, y in (("quantize", wide, narrow), ("dequantize", narrow, wide)):
+        op = Op(index=0, kind=kind, name=kind, inputs=(x.name,), outputs=(y.name,), dtype=x.dtype)
+        assert only(op, x, y, "onnx")[0] == f"{kind}.float32"
+
+
+def test_rows_of_the_result_are_counted_where_kernels_go_by_rows() -> None:
+    op = Op(index=0, kind="slice", name="Slice", inputs=("x",), outputs=("y",), dtype="float32")
+    assert only(op, spec("x", 1, 4, 8, 8), spec("y", 1, 4, 8, 6), "onnx")[:2] == ("slice.float32", 32)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from workloads import Exported
 
 from edgekit.devices.catalogue import get_core, get_device
@@ -77,3 +79,25 @@ def test_near_the_emulated_peak(exported: Exported, name: str) -> None:
     # what a runtime needs for itself is known to 80 KiB, a third of what this small file takes
     assert predicted_memory(name, artifact, graph).peak_bytes == pytest.approx(found.counts.peak_memory_bytes, rel=0.1,
                                                                                abs=80 * 1024)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("channels", "outputs"), [(16, 32), (64, 32), (60, 64)])
+def test_windows_of_int8_convolutions_in_onnx_runtime(tmp_path: Path, channels: int, outputs: int) -> None:
+    """Laid out beside their sums, or by their addresses where the input is deep."""
+    constants = {"scale": np.float32(0.02), "zero": np.uint8(128), "none": np.int8(0),
+                 "weight": np.random.default_rng(0).integers(-50, 50, (outputs, channels, 3, 3)).astype(np.int8)}
+    node = helper.make_node("QLinearConv", ["x", "scale", "zero", "weight", "scale", "none", "scale", "zero"], ["y"],
+                            domain="com.microsoft", channels_last=1, kernel_shape=[3, 3], pads=[1] * 4)
+    graph = helper.make_graph([node], "graph", [helper.make_tensor_value_info("x", TensorProto.UINT8,
+                                                                              (1, 32, 32, channels))],
+                              [helper.make_tensor_value_info("y", TensorProto.UINT8, (1, 32, 32, outputs))],
+                              [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()])
+    domains = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=domains, ir_version=10), tmp_path / "model.onnx")
+    device = get_device("raspberry-pi-4b")
+    installation, = set_up(["onnx"], lambda text: None)
+    found = run_artifact(installation, device, device.clusters[0], get_core(device.clusters[0].core),
+                         tmp_path / "model.onnx", [np.zeros((1, 32, 32, channels), np.uint8)])
+    predicted = predicted_memory("onnx", tmp_path / "model.onnx", get_format("onnx").graph(tmp_path / "model.onnx"))
+    assert predicted.peak_bytes == pytest.approx(found.counts.peak_memory_bytes, abs=150 * 1024)
