@@ -68,7 +68,8 @@ def predicted(graph: OpGraph, core: Core) -> tuple[float, float, float, list[str
     network = sum(operator.weight_bytes for operator in operators)
     table, other = get_kernels(graph.format, core), stand_in(graph.format, core)
     kernels = [counted_as(operator.kernel, table, other) for operator in operators]
-    works = [work_of(operator, kernel, (L2_KB * 1024,), network)
+    caches = (core.l1d.kb * 1024, L2_KB * 1024)
+    works = [work_of(operator, kernel, caches, network)
              for operator, (kernel, _) in zip(operators, kernels, strict=True)]
     return (sum(sum(w.groups.values()) for w in works), sum(w.levels[0].lines for w in works),
             sum(w.levels[-1].lines for w in works), sorted({guessed for _, guessed in kernels if guessed}))

@@ -19,13 +19,15 @@ FEW = 3e4  # instructions of a call, by which small operators count less
 class Counted:
     """An operator and what one call of it executed: instructions by group and first-level misses.
 
-    ``further``: of each further cache its bytes and misses. ``network_bytes``: all weights of what it was counted in.
+    ``first``: bytes of the first cache. ``further``: of each further one its bytes and misses. ``network_bytes``: all
+    weights of what it was counted in.
     """
 
     operator: Operator
     groups: Mapping[str, float]
     lines: float
     streamed: float
+    first: float
     further: tuple[tuple[float, float], ...] = ()
     network_bytes: float = 0.0
 
@@ -43,13 +45,15 @@ def fit_kernel(calls: Sequence[Counted]) -> Kernel:
             mix[group] = mix.get(group, 0.0) + number / total
     mac, output, each, operator = _positive(
         np.array([[op.macs, op.outputs, op.inputs, 1.0] for op in ops]), np.array([c.instructions for c in calls]), FEW)
-    ins, outs, weights = _positive(
-        np.array([[op.input_bytes, op.output_bytes, op.weight_bytes] for op in ops]) / LINE_BYTES,
+    ins, outs, weights, rows = _positive(
+        np.array([[c.operator.input_bytes, c.operator.output_bytes, c.operator.weight_bytes,
+                   c.operator.rows * c.operator.weight_bytes * lost(c.operator.weight_bytes, c.first)]
+                  for c in calls]) / LINE_BYTES,
         np.array([c.lines for c in calls]), 100.0)
     lines = sum(c.lines for c in calls)
     return Kernel(mac=mac, output=output, input=each, operator=operator, mix=mix, input_passes=ins, output_passes=outs,
-                  weight_passes=weights, streamed=sum(c.streamed for c in calls) / lines if lines else 0.0,
-                  moves=_moves(calls))
+                  weight_passes=weights, row_passes=rows, moves=_moves(calls),
+                  streamed=sum(c.streamed for c in calls) / lines if lines else 0.0)
 
 
 def _moves(calls: Sequence[Counted]) -> float:

@@ -24,6 +24,7 @@ from bench import note
 from cases import CHAINS
 from kernel_fit import Counted, fit_kernel
 
+from edgekit.devices.catalogue import get_core
 from edgekit.estimate.kernels import Kernel, KernelTable, Operator, work_of
 from edgekit.estimate.operators import operators_of
 from edgekit.estimate.price import Misses, Work
@@ -33,9 +34,6 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data" / "kernels"
 TABLES = HERE.parents[1] / "device_profiles" / "kernels"
 DIGITS = 4
-# Where whole networks are further off than artifacts of one operator are.
-WHOLE = {"onnx": (0.55, "examples/digits_mobilenet.py in int8: 1.03 ms where the counts give 0.65, 0.25 for 0.15; some "
-                        "small operators were not counted")}
 TERMS = ("macs", "inputs", "outputs", "input_bytes", "output_bytes", "weight_bytes", "regions")
 RUNTIMES = {"tflite": "ai-edge-litert 2.3.0", "executorch": "executorch 1.5.1", "onnx": "onnxruntime 1.31.1"}
 
@@ -79,7 +77,7 @@ def bare_call(rows: Iterable[Row]) -> Work:
 
 def fit_table(rows: list[Row]) -> dict[str, Kernel]:
     """Kernels that stand alone in an artifact first, then those beside them; at last all of a case's own once more."""
-    bare = bare_call(rows)
+    bare, first = bare_call(rows), first_of(rows[0].core)
     left = [(r.operators, minus(r.work, bare)) for r in rows if not r.case.startswith("chain")]
     kernels: dict[str, Kernel] = {}
     while True:
@@ -89,20 +87,26 @@ def fit_table(rows: list[Row]) -> dict[str, Kernel]:
             unknown = {o.kernel for o in operators} - set(kernels)
             if len(unknown) == 1:
                 name = unknown.pop()
-                calls.setdefault(name, []).extend(own(name, operators, work, kernels))
+                calls.setdefault(name, []).extend(own(name, operators, work, kernels, first))
                 alone |= {name} if all(o.kernel == name for o in operators) else set()
         found = {name: fit_kernel(calls[name]) for name in sorted(alone or calls) if calls[name]}
         if not found:
             break
         kernels |= found
     for name in kernels:
-        calls_of = [one for operators, work in left if main_of(operators) == name
-                    and all(o.kernel in kernels for o in operators) for one in own(name, operators, work, kernels)]
+        calls_of = [one for operators, work in left
+                    if main_of(operators) == name and all(o.kernel in kernels for o in operators)
+                    for one in own(name, operators, work, kernels, first)]
         if calls_of:
             kernels[name] = fit_kernel(calls_of)
     for name in sorted({o.kernel for operators, _ in left for o in operators} - set(kernels)):
         note(f"{name}: not told apart from others")
     return dict(sorted(kernels.items()))
+
+
+def first_of(core: str) -> float:
+    """Bytes of the core's first cache."""
+    return get_core(core).l1d.kb * 1024.0
 
 
 def main_of(operators: Sequence[Operator]) -> str | None:
@@ -111,14 +115,17 @@ def main_of(operators: Sequence[Operator]) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def own(name: str, operators: Sequence[Operator], work: Work, kernels: Mapping[str, Kernel]) -> list[Counted]:
+def own(name: str, operators: Sequence[Operator], work: Work, kernels: Mapping[str, Kernel],
+        first: float) -> list[Counted]:
     """The calls of ``name`` in an artifact as one, without what the others execute: all its terms are sums."""
     mine = [o for o in operators if o.kernel == name]
     for o in operators:
         if o.kernel != name:
-            work = minus(work, work_of(o, kernels[o.kernel], (), 0))
-    one = Operator(name, **{f: sum(getattr(o, f) for o in mine) for f in TERMS})
-    found = Counted(one, work.groups, work.levels[0].lines, work.levels[0].streamed)
+            work = minus(work, work_of(o, kernels[o.kernel], (first,), 0))
+    weights = sum(o.weight_bytes for o in mine)
+    one = Operator(name, **{f: sum(getattr(o, f) for o in mine) for f in TERMS},
+                   rows=sum(o.rows * o.weight_bytes for o in mine) / weights if weights else 0)
+    found = Counted(one, work.groups, work.levels[0].lines, work.levels[0].streamed, first)
     return [found] if found.instructions > 0 else []
 
 
@@ -126,7 +133,7 @@ def predicted(row: Row, kernels: dict[str, Kernel], bare: Work) -> tuple[float, 
     """Instructions and first-level misses of a row; None where a kernel is unknown."""
     if any(o.kernel not in kernels for o in row.operators):
         return None
-    works = [bare, *(work_of(o, kernels[o.kernel], (), 0) for o in row.operators)]
+    works = [bare, *(work_of(o, kernels[o.kernel], (first_of(row.core),), 0) for o in row.operators)]
     return sum(sum(w.groups.values()) for w in works), sum(w.levels[0].lines for w in works)
 
 
@@ -161,9 +168,9 @@ def main() -> None:
                 note(f"{format_name} {core} {name}: {len(sizes)} calls, median {statistics.median(sizes):.1%}, worst "
                      f"{sizes[-1]:.1%}")
             every = sorted(abs(math.log1p(e)) for each in errors.values() for e in each)
-            spread, whence = WHOLE.get(format_name, (every[int(0.9 * len(every))], "artifacts of one operator"))
+            spread = every[int(0.9 * len(every))]
             write(KernelTable(runtime=RUNTIMES[format_name], core=core, kernels=kernels, spread=spread, provenance={
-                "spread": whence,
+                "spread": "artifacts of one operator",
                 "counts": f"{len(own)} artifacts of one operator under the emulated device (benchmarks/kernels/"
                           f"counts.py, benchmarks/data/kernels/{format_name}.csv)",
                 "fit": "benchmarks/kernels/fit.py",

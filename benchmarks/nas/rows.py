@@ -74,7 +74,7 @@ def work(operators: Operators, kernels: dict[str, Kernel], caches: Sequence[floa
     """Of all operators together."""
     weights = sum(op.weight_bytes * n for op, n in operators.items())
     groups: dict[str, float] = {}
-    levels = [[0.0, 0.0] for _ in range(len(caches) + 1)]
+    levels = [[0.0, 0.0] for _ in caches]
     for op, n in operators.items():
         one = work_of(op, kernels[op.kernel], caches, weights)
         for group, number in one.groups.items():
@@ -87,7 +87,8 @@ def work(operators: Operators, kernels: dict[str, Kernel], caches: Sequence[floa
 
 def load_rows(space: str, board: Board, every: int = 1, setting: str = "cifar100") -> list[Row]:
     """All rows of a space on a device, or every so many; ``setting`` is FBNet's."""
-    kernels = get_kernels("tflite", get_core(board.core)).kernels
+    core = get_core(board.core)
+    kernels, caches = get_kernels("tflite", core).kernels, (core.l1d.kb * KB, *board.caches)
     rows = []
     for measured in [row for row in _measured(space) if row[board.column]][::every]:
         arch = measured["arch"]
@@ -95,5 +96,5 @@ def load_rows(space: str, board: Board, every: int = 1, setting: str = "cifar100
             arch = executed(arch)
         operators = operators_of(space, arch, setting)
         rows.append(Row(arch, macs_of(operators), Sample(
-            work(operators, kernels, board.caches), board.ghz, board.gb_s, 1, float(measured[board.column]))))
+            work(operators, kernels, caches), board.ghz, board.gb_s, 1, float(measured[board.column]))))
     return rows

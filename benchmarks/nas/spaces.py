@@ -40,14 +40,16 @@ NONE, SKIP, ONE, THREE, AVERAGE = "01234"
 CELLS, WIDTHS, IMAGE, LABELS = 5, (16, 32, 64), 32, 10
 
 
-def _operator(kernel: str, macs: float, inputs: float, outputs: float, weights: float = 0) -> Operator:
-    return Operator(f"{kernel}.float32", macs, inputs, outputs, inputs * SIZE, outputs * SIZE, weights * SIZE)
+def _operator(kernel: str, macs: float, inputs: float, outputs: float, weights: float = 0, rows: float = 0) -> Operator:
+    return Operator(f"{kernel}.float32", macs, inputs, outputs, inputs * SIZE, outputs * SIZE, weights * SIZE,
+                    rows=rows)
 
 
 def convolution(c: int, out: int, k: int, side: int, stride: int = 1) -> Operator:
     weights, pixels = c * out * k * k, (side // stride)**2
     kernel = "image" if c < 4 else "gemm" if k == 1 else "conv"
-    return _operator(kernel + ("_odd" if out % 8 else ""), weights * pixels, c * side * side, out * pixels, weights)
+    return _operator(kernel + ("_odd" if out % 8 else ""), weights * pixels, c * side * side, out * pixels, weights,
+                     pixels)
 
 
 def depthwise(c: int, k: int, side: int, stride: int) -> Operator:

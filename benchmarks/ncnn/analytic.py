@@ -42,7 +42,7 @@ def counted_layers(core: str) -> dict[str, list[Counted]]:
     groups = sorted(set(GROUPS.values()))
     columns = [*groups, *LINES]
     read = _reading(rows, columns)
-    further = [int(level.split(":")[0]) * 1024.0 for level in CACHES[core].split("+")[1:]]
+    first, *further = (int(level.split(":")[0]) * 1024.0 for level in CACHES[core].split("+"))
     found: dict[str, list[Counted]] = {}
     for row in rows:
         layer = _named(row["network"]).get(row["layer"])
@@ -53,7 +53,7 @@ def counted_layers(core: str) -> dict[str, list[Counted]]:
         op = operator_of(layer, row["network"].endswith("_int8"), half(core))
         found.setdefault(row["network"], []).append(
             Counted(op, {g: left[g] for g in groups}, left["l1_misses"],
-                    min(left["l1_streamed"], left["l1_misses"]),
+                    min(left["l1_streamed"], left["l1_misses"]), first,
                     tuple((size, left[f"l{k}_misses"]) for k, size in enumerate(further, 2)),
                     sum(call.weight_bytes for call in operators(row["network"], core))))
     return found
@@ -116,7 +116,7 @@ def analytic_ms(row: Row, timing: CoreTiming, kernels: Tables) -> float:
     table = kernels[row.counted]
     calls = operators(row.network, row.core)
     weights = sum(call.weight_bytes for call in calls)
-    works = [work_of(call, table.get(call.kernel) or table[_NEAREST.get(call.kernel, "elementwise")], row.further,
+    works = [work_of(call, table.get(call.kernel) or table[_NEAREST.get(call.kernel, "elementwise")], row.caches,
                      weights) for call in calls]
     own = timing.on(row.machine)
     found = price(stacked(works), timing, row.ghz, row.gb_s, row.threads, own.line_ns)

@@ -8,6 +8,7 @@ from network import PARALLEL, Layer
 
 from edgekit.estimate.kernels import Operator
 
+_PRODUCTS = ("pointwise", "gemm", "convolution", "winograd", "image", "attention")
 _WEIGHTED = ("pointwise", "depthwise", "convolution", "linear")
 _OWN = ("Swish", "Softmax", "GELU", "LRN", "LayerNorm", "Reduction", "Normalize", "Interp", "Permute")
 _DETECTIONS = ("DetectionOutput", "Yolov3DetectionOutput", "YoloDetectionOutput")
@@ -61,4 +62,5 @@ def operator_of(layer: Layer, int8: bool, half: bool) -> Operator:
     if kernel == "pooling":
         macs = outputs * layer.kernel**2
     return Operator(kernel, macs, inputs, outputs, inputs * size, outputs * size, weights * size,
-                    layer.groups if layer.kind in PARALLEL else 0)
+                    regions=layer.groups if layer.kind in PARALLEL else 0,
+                    rows=layer.macs / layer.weights if kernel.split(".")[0] in _PRODUCTS and layer.weights else 0)

@@ -32,7 +32,7 @@ _SPELLINGS = {"squeezenet-ssd": "squeezenet_ssd", "mobilenet-yolo": "mobilenet_y
 class Row:
     """One measured network: milliseconds, with what was counted for it.
 
-    ``counted``: the core model that has its instructions; ``further``: bytes of the caches behind the first.
+    ``counted``: the core model that has its instructions; ``caches``: their bytes, the first level first.
     """
 
     machine: str
@@ -47,7 +47,7 @@ class Row:
     work: Work
     macs: int
     counted: str
-    further: tuple[float, ...]
+    caches: tuple[float, ...]
 
     @property
     def setup(self) -> str:
@@ -90,7 +90,7 @@ def load_rows() -> list[Row]:
                                 int(r["threads"]), int(r["powersave"]), network, float(r["latency_min_ms"]),
                                 work_of(network, counted),
                                 sum(layer.macs for layer in layers_of(network)), machine["counted"],
-                                tuple(int(level.split(":")[0]) * 1024.0 for level in machine["cache"].split("+")[1:])))
+                                tuple(int(level.split(":")[0]) * 1024.0 for level in machine["cache"].split("+"))))
     return rows
 
 

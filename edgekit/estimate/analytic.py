@@ -34,14 +34,14 @@ def priced_operators(graph: OpGraph, place: Place) -> list[PricedOp]:
     """What executes, in order. Raises DeviceError where nobody counted the runtime's kernels."""
     core = get_core(place.cluster.core)
     table, other = get_kernels(graph.format, core), stand_in(graph.format, core)
-    further = [kb * 1024.0 for kb in (place.cluster.l2_kb, place.device.l3_kb) if kb]
+    caches = [kb * 1024.0 for kb in (core.l1d.kb, place.cluster.l2_kb, place.device.l3_kb) if kb]
     share = region_share(graph.format)
     calls = operators_of(graph)
     weights = sum(call.weight_bytes for _, call in calls)
     found = []
     for op, call in calls:
         kernel, guessed = counted_as(call.kernel, table, other)
-        work = work_of(replace(call, regions=call.regions * share), kernel, further, weights)
+        work = work_of(replace(call, regions=call.regions * share), kernel, caches, weights)
         found.append(PricedOp(op, place.price(work), guessed))
     return found
 

@@ -20,7 +20,10 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 class Operator:
     """One executed operator. ``inputs`` and ``outputs`` count elements; ``kernel`` names a row of the table.
 
-    ``regions``: how often it starts and ends the threads.
+    Where a kernel is called for each channel, ``inputs`` counts these calls: what it reads grows with its results.
+
+    ``regions``: how often it starts and ends the threads. ``rows`` of a product that go through its weights.
+    ``scratch_bytes``: what the kernel writes for itself and reads again.
     """
 
     kernel: str
@@ -31,6 +34,8 @@ class Operator:
     output_bytes: float
     weight_bytes: float
     regions: float = 1
+    rows: float = 0
+    scratch_bytes: float = 0
 
 
 class _Part(BaseModel):
@@ -48,6 +53,8 @@ class Kernel(_Part):
     input_passes: float = Field(ge=0, description="how often the first cache fetches the inputs")
     output_passes: float = Field(ge=0, description="and the outputs")
     weight_passes: float = Field(ge=0, description="and the weights")
+    row_passes: float = Field(default=0.0, ge=0, description="and the weights again for each row of the product, where "
+                                                             "it cannot hold them")
     streamed: float = Field(ge=0, le=1, description="share of these misses that continue a stream")
     moves: float = Field(default=1.0, ge=0, description="how often inputs and outputs pass a further cache that cannot "
                                                         "hold them: more than once where they are copied first")
@@ -63,21 +70,24 @@ class KernelTable(_Part):
     provenance: dict[Text, Text]
 
 
-def work_of(op: Operator, kernel: Kernel, further: Sequence[float], network_bytes: float) -> Work:
-    """What ``op`` executes, before caches of ``further`` bytes behind the first; of three levels, two.
+def work_of(op: Operator, kernel: Kernel, caches: Sequence[float], network_bytes: float) -> Work:
+    """What ``op`` executes, with ``caches`` of these bytes, the first level first.
 
     A further cache gives again what it still holds. Weights return after the whole inference, so it holds them by its
     size against ``network_bytes``, all the weights. Inputs were written by the operator before, so it holds them by its
     size against what one operator touches.
     """
     count = kernel.mac * op.macs + kernel.input * op.inputs + kernel.output * op.outputs + kernel.operator
+    nearest, *further = caches
+    again = kernel.row_passes * op.rows * lost(op.weight_bytes, nearest)
     first = (kernel.input_passes * op.input_bytes + kernel.output_passes * op.output_bytes
-             + kernel.weight_passes * op.weight_bytes) / LINE_BYTES
+             + (kernel.weight_passes + again) * op.weight_bytes) / LINE_BYTES
     lines = [first]
-    touched = op.input_bytes + op.output_bytes + op.weight_bytes
+    touched = op.input_bytes + op.output_bytes + op.weight_bytes + op.scratch_bytes
     for size in further:
         moved = (op.weight_bytes * lost(network_bytes, size)
-                 + kernel.moves * (op.input_bytes + op.output_bytes) * lost(touched, size)) / LINE_BYTES
+                 + (kernel.moves * (op.input_bytes + op.output_bytes) + 2 * op.scratch_bytes) * lost(touched, size)
+                 ) / LINE_BYTES
         lines.append(min(moved, lines[-1]))
     return Work({group: share * count for group, share in kernel.mix.items()},
                 tuple(Misses(n, n * kernel.streamed) for n in lines), op.regions)

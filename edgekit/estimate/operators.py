@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from edgekit.estimate.kernels import Operator
+from edgekit.estimate.memory.ort_scratch import scratch_of
 from edgekit.types.graph import Constant, Op, OpGraph
 from edgekit.types.kinds import WEIGHTED_KINDS
 from edgekit.types.tensor import TensorSpec, bits_of
@@ -38,8 +39,6 @@ _TILES = {("tflite", "int8"): 16, ("tflite", "int8d"): 16, ("executorch", "int8"
 _TILED = ("gemm", "conv", "linear", "pixel", "image")
 # Channels that each result of a depthwise convolution costs beside its own: finding its window.
 _PIXEL = 9
-# Results of each channel that one costs beside its own where channels come first: the call for it.
-_PLANE = 60
 # Kernels that go through their result by rows of its last dimension.
 _BY_ROWS = ("max_pool", "pad", "slice", "transpose_rows")
 _ODD = 8  # output channels that this does not divide take other, slower kernels
@@ -119,7 +118,7 @@ class _Reader:
         weights = [c for c in op.constants if c.role == "weight"] if op.kind in WEIGHTED_KINDS else []
         dtype = self._dtype(op, weights)
         inputs, outputs = self._sizes(op, self.computed(op)), self._sizes(op, op.outputs)
-        kernel = self._kernel(op, weights)
+        kernel, calls = self._kernel(op, weights), 0
         if kernel == "quantize":  # in XNNPACK as much from floats as to them
             kernel, dtype = ("quantize", "float32") if self._floats(op) else ("requantize", "int8")
             if self._graph.format == "onnx":
@@ -127,8 +126,10 @@ class _Reader:
         macs = float(op.macs)
         if kernel.startswith("depthwise") and weights:
             channels = weights[0].shape[0 if self._graph.format == "onnx" else -1]
-            planes = self._graph.format == "onnx" and dtype in ("float32", "int32")
-            macs *= 1 + (_PLANE * channels / max(outputs[0][0], 1) if planes else _PIXEL / channels)
+            if self._graph.format == "onnx" and dtype in ("float32", "int32"):
+                calls = channels  # one for each; what is read grows with the results
+            else:
+                macs *= 1 + _PIXEL / channels
         if kernel == "broadcast":
             macs = self._rows(op)
         if kernel in _BY_ROWS:
@@ -139,9 +140,11 @@ class _Reader:
             kernel += "_odd" if channels % _ODD else ""
         return Operator(
             kernel=".".join((kernel, dtype, *((op.processor,) if op.processor in _SLOW else ()))), macs=macs,
-            inputs=sum(n for n, _ in inputs), outputs=sum(n for n, _ in outputs),
+            inputs=calls or sum(n for n, _ in inputs), outputs=sum(n for n, _ in outputs),
             input_bytes=sum(size for _, size in inputs), output_bytes=sum(size for _, size in outputs),
-            weight_bytes=0 if op.kind == "embedding" else sum(_bytes(c, dtype) for c in weights))
+            weight_bytes=0 if op.kind == "embedding" else sum(_bytes(c, dtype) for c in weights),
+            rows=op.macs / math.prod(weights[0].shape) if kernel.removesuffix("_odd") in _TILED and weights else 0,
+            scratch_bytes=sum(scratch_of(self._graph, op)) if self._graph.format == "onnx" else 0)
 
     def _kernel(self, op: Op, weights: list[Constant]) -> str:
         kernel = kernel_of(op.kind)
@@ -162,7 +165,8 @@ class _Reader:
         window = weight.shape[_WINDOW[self._graph.format]] if op.kind in ("conv", "depthwise_conv") else ()
         if kernel == "depthwise":
             strided = self._graph.format == "onnx" and not self._dense(op)  # its kernel of 3 x 3 takes no stride
-            return kernel + ("" if strided and tuple(window) == (3, 3) else _NAMED_WINDOWS.get(tuple(window), ""))
+            return kernel + _NAMED_WINDOWS.get(tuple(window), "") + (
+                "_strided" if strided and tuple(window) == (3, 3) else "")
         if kernel == "conv" and math.prod(window) > 1:
             channels = math.prod(weight.shape) // weight.shape[0] // math.prod(window)
             return "image" if channels < _IMAGE else kernel

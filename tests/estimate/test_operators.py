@@ -152,9 +152,12 @@ def test_onnx_runtime_has_kernels_of_its_own() -> None:
     one, many = spec("x", 1, 16, 1, 1), spec("y", 1, 32, 1, 1)
     assert onnx("conv", (32, 16, 1, 1), 512, one, many)[0] == "pixel.float32"
     assert onnx("linear", (16, 32), 512, spec("x", 1, 16), spec("y", 1, 32))[0] == "linear.float32"
-    # the call for each channel, beside its 64 results; with a stride, windows are laid out first
-    assert onnx("depthwise_conv", (16, 1, 3, 3), 9216, x, y) == ("depthwise3x3.float32", 9216 * (1 + 60 / 64))
-    assert onnx("depthwise_conv", (16, 1, 3, 3), 2304, x, half)[0] == "depthwise.float32"
+    # a call for each channel; with a stride, windows are laid out first
+    assert onnx("depthwise_conv", (16, 1, 3, 3), 9216, x, y) == ("depthwise3x3.float32", 9216)
+    assert onnx("depthwise_conv", (16, 1, 3, 3), 2304, x, half)[0] == "depthwise3x3_strided.float32"
+    call = conv("depthwise_conv", (16, 1, 3, 3), 9216, inputs=("x",))
+    (_, found), = operators_of(graph(call, tensors=(x, y), format="onnx"))
+    assert (found.inputs, found.outputs, found.input_bytes) == (16, 1024, 4096)
     # sums that other operators scale
     sums, bytes_ = spec("y", 1, 32, 8, 8, dtype="int32"), spec("x", 1, 16, 8, 8, dtype="uint8")
     assert onnx("conv", (32, 16, 1, 1), 32768, bytes_, sums, "int8", "int8")[0] == "gemm.int32"

@@ -7,10 +7,10 @@ run takes each value from the arena when it is made; later ones take one block, 
 from __future__ import annotations
 
 from collections import Counter
-from math import prod
 from pathlib import Path
 
 from edgekit.estimate.memory.bfc import Arena, Chunk
+from edgekit.estimate.memory.ort_scratch import bytes_of, scratch_of, unpacked_in_runs
 from edgekit.estimate.memory.parts import Held
 from edgekit.estimate.memory.plan import Life, pattern_bytes
 from edgekit.formats.onnx.files import load_model
@@ -31,10 +31,6 @@ _COLUMNS = 16
 _ALIGNMENT = 64
 _MAPPED = 4 * 2**20  # the file is read in pieces of this size; once one is freed, only what is larger is mapped
 _MAPPED_FIRST = 128 * 2**10  # before that (M_MMAP_THRESHOLD)
-_POINTER = 8
-_CHANNELS, _DEEP = 8, 64  # int8 kernels that read by addresses: a multiple of channels, and not fewer going in
-_OVERRUN = 30  # bytes that a kernel may read behind the last window (MLAS_SYMM_QGEMM_BUF_OVERRUN)
-_SEGMENT = 4 * 128 * 128  # of a float convolution's windows, laid out for a product (MLAS_SGEMM_STRIDEN x STRIDEK)
 
 
 def held_by_ort(artifact: Path, graph: OpGraph) -> Held:
@@ -45,7 +41,7 @@ def held_by_ort(artifact: Path, graph: OpGraph) -> Held:
     operators = len(load_model(artifact).graph.node)
     constants = {c.name: c for op in graph.ops for c in op.constants}
     packed = {c.name: _packed(c) for op in graph.ops if op.name in _PACKS for c in op.constants
-              if c.role == "weight" and len(c.shape) > 1 and not _unpacked_in_runs(op, c)}
+              if c.role == "weight" and len(c.shape) > 1 and not unpacked_in_runs(op, c)}
     stored = sum(c.bytes for c in constants.values())
     replaced = {name: constants[name].bytes for name in packed}
     # An aligned copy needs more room than what it replaces: freed places of the heap stay as they are. Only the largest
@@ -61,11 +57,6 @@ def held_by_ort(artifact: Path, graph: OpGraph) -> Held:
     return Held(arena=arena + given, weights=kept, operators=operators)
 
 
-def _unpacked_in_runs(op: Op, weight: Constant) -> bool:
-    """Whether an int8 weight is made float32 by a DequantizeLinear in each run: no recurrent kernel takes it."""
-    return op.name in ("GRU", "LSTM") and weight.role == "weight" and weight.dtype in ("int8", "uint8")
-
-
 def _packed(weight: Constant) -> int:
     """Bytes of the copy that MLAS packs: columns of a tile of sixteen, in int8 with their sums."""
     columns = weight.shape[{2: 1, 3: 1}.get(len(weight.shape), 0)]  # matrices, those of recurrent layers, filters
@@ -77,7 +68,7 @@ def _packed(weight: Constant) -> int:
 def _arena_bytes(graph: OpGraph, mapped_bytes: int) -> int:
     """Of the arena, what loading, the first run and the later ones use."""
     homes, first, last = _buffers(graph)
-    sizes = {v: max(_bytes(graph, w) for w, home in homes.items() if home == v) for v in set(homes.values())}
+    sizes = {v: max(bytes_of(graph, w) for w, home in homes.items() if home == v) for v in set(homes.values())}
     results = {homes.get(spec.name) for spec in graph.outputs}
     arena, places = Arena(mapped_bytes), dict[str, Chunk]()
     for size in filter(None, (_turned(graph, op) for op in graph.ops if op.name == "QGemm")):
@@ -86,7 +77,7 @@ def _arena_bytes(graph: OpGraph, mapped_bytes: int) -> int:
         for v in sizes:
             if first[v] == n:
                 places[v] = arena.take(sizes[v])
-        for chunk in [arena.take(size) for size in _scratch(graph, op)]:
+        for chunk in [arena.take(size) for size in scratch_of(graph, op)]:
             arena.give(chunk)
         for v in sizes:
             if last[v] == n and v not in results:
@@ -97,7 +88,7 @@ def _arena_bytes(graph: OpGraph, mapped_bytes: int) -> int:
     block = [arena.take(pattern_bytes(lives, _ALIGNMENT))] if lives else []
     kept = [arena.take(sizes[v]) for v in sizes if v in results]
     for op in graph.ops:
-        for chunk in [arena.take(size) for size in _scratch(graph, op)]:
+        for chunk in [arena.take(size) for size in scratch_of(graph, op)]:
             arena.give(chunk)
     for chunk in (*block, *kept):
         arena.give(chunk)
@@ -122,7 +113,7 @@ def _buffers(graph: OpGraph) -> tuple[dict[str, str], dict[str, int], dict[str, 
                 home = next((homes[i] for i in op.inputs
                              if i in homes and _takes(graph, op, i, v, left, results)), None)
                 if home is None:
-                    home = next((u for u in unused if _bytes(graph, u) == _bytes(graph, v)), None)
+                    home = next((u for u in unused if bytes_of(graph, u) == bytes_of(graph, v)), None)
                     if home is not None:
                         unused.remove(home)
             homes[v] = home or v
@@ -139,62 +130,10 @@ def _takes(graph: OpGraph, op: Op, operand: str, result: str, left: Counter[str]
     if op.name in _ALIAS:
         return operand == op.inputs[0]
     return (op.name in _IN_PLACE and left[operand] == 1 and operand not in results
-            and _bytes(graph, operand) == _bytes(graph, result))
+            and bytes_of(graph, operand) == bytes_of(graph, result))
 
 
 def _turned(graph: OpGraph, op: Op) -> int:
     """Bytes of an int8 matrix [out, in], which is turned before it is packed; 0 where it lies as it is multiplied."""
     return sum(c.bytes for c in op.constants if c.role == "weight" and len(c.shape) == 2
                and graph.tensors[op.outputs[0]].shape[-1:] == c.shape[:1])
-
-
-def _scratch(graph: OpGraph, op: Op) -> list[int]:
-    """Bytes that the kernel takes from the arena for itself.
-
-    A recurrent layer's int8 weights become float32. A transposed convolution takes all its products, others what their
-    windows need.
-    """
-    unpacked = [4 * c.bytes for c in op.constants if _unpacked_in_runs(op, c)]
-    weight = next((c for c in op.constants if c.role == "weight"), None)
-    if unpacked or weight is None:
-        return unpacked
-    if op.name == "ConvTranspose":  # weights [in, out, kernel]: all products of each input place
-        return [_bytes(graph, op.inputs[0]) // weight.shape[0] * prod(weight.shape[1:])]
-    if op.name in ("Conv", "FusedConv"):
-        return _windows(graph, op, weight)
-    return _int8_windows(graph, op, weight) if op.name == "QLinearConv" else []
-
-
-def _int8_windows(graph: OpGraph, op: Op, weight: Constant) -> list[int]:
-    """Addresses of windows where the kernel reads by these, else sums in int32 beside the windows laid out
-    (``qlinearconv.cc``, ``convsym.cpp``); weights [out, in, kernel]."""
-    result, kernel = _bytes(graph, op.outputs[0]), prod(weight.shape[2:])
-    pixels = result // weight.shape[0]
-    addresses, sums = _POINTER * kernel * pixels, 4 * result
-    aligned = weight.shape[0] % _CHANNELS == 0
-    if op.kind == "depthwise_conv":
-        return [addresses] if aligned else [sums, addresses]
-    if kernel == 1:
-        return [sums]
-    if aligned and weight.shape[1] % _CHANNELS == 0 and weight.shape[1] >= _DEEP:
-        return [addresses]
-    return [sums, prod(weight.shape[1:]) * pixels + _OVERRUN]
-
-
-def _windows(graph: OpGraph, op: Op, weight: Constant) -> list[int]:
-    """Windows of a float convolution, laid out for a product in segments or whole (``convolve.cpp``)."""
-    before, after = (graph.tensors[name].shape for name in (op.inputs[0], op.outputs[0]))
-    pixels = prod(d for d in after[2:] if isinstance(d, int))
-    groups = before[1] // weight.shape[1] if isinstance(before[1], int) else 1
-    dense = before[2:] == after[2:]  # a stride of 1, and padding for the window
-    if dense and prod(weight.shape[2:]) == 1:
-        return []
-    if weight.shape[0] // groups > pixels:
-        return [4 * pixels * prod(weight.shape[1:])]
-    if dense and op.kind == "depthwise_conv" and weight.shape[2:] == (3, 3):
-        return [4 * (after[3] + 2)] if isinstance(after[3], int) else []  # a row of zeros
-    return [_SEGMENT]
-
-
-def _bytes(graph: OpGraph, name: str) -> int:
-    return graph.tensors[name].bytes if name in graph.tensors else 0
