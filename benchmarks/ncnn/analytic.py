@@ -21,7 +21,7 @@ from edgekit.estimate.timing import GROUPS, CoreTiming
 Tables = Mapping[str, Mapping[str, Kernel]]  # by core model and kernel
 _HALF = {"cortex-a53": False, "cortex-a72": False}
 # What stands for a kernel that no other network has, else "elementwise".
-_NEAREST = {"attention": "pointwise", "gemm": "pointwise", "depthwise": "depthwise5x5", "linear.int8": "linear",
+_NEAREST = {"attention": "pointwise", "depthwise": "depthwise5x5", "linear.int8": "linear",
             "deconvolution": "depthwise3x3.odd", "Reduction": "pooling.global"}
 
 

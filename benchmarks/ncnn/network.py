@@ -96,14 +96,17 @@ def _followed(kind: str, p: dict[str, str], inputs: tuple[Shape, ...], n: int) -
         return ((1, c, h * w),)
     if kind == "Permute":
         return ((c, w, h),)
-    if kind == "Gemm":
-        return ((1, h, get(8)),)
     if kind == "Crop":
         return ((1, 1, w),)
     if kind == "InnerProduct":
-        return ((1, 1, get(0)),)
+        return ((1, _rows(inputs[0]), get(0)),)
     largest = max(inputs, key=math.prod)
     return (largest,) * n
+
+
+def _rows(shape: Shape) -> int:
+    """Of a matrix, whose rows a linear layer goes through; a map is one."""
+    return shape[1] if shape[0] == 1 else 1
 
 
 def _layer(kind: str, p: dict[str, str], inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Layer:
@@ -119,11 +122,7 @@ def _layer(kind: str, p: dict[str, str], inputs: tuple[Shape, ...], outputs: tup
         return Layer(name, inputs, outputs, weights * place, weights, kernel, stride, 1 if depthwise else groups)
     if kind == "InnerProduct":
         weights = int(p["2"])
-        rows = inputs[0][1] if len(inputs[0]) == 3 and inputs[0][0] == 1 else 1
-        return Layer("linear", inputs, outputs, weights * rows, weights)
-    if kind == "Gemm":
-        weights = int(p["8"]) * int(p["9"])
-        return Layer("linear", inputs, outputs, weights * inputs[0][1], weights)
+        return Layer("linear", inputs, outputs, weights * _rows(inputs[0]), weights)
     if kind == "MultiHeadAttention":
         wide, tokens = int(p["0"]), inputs[0][1]
         macs = 4 * wide * wide * tokens + 2 * tokens * tokens * wide
