@@ -85,6 +85,26 @@ def _weighted() -> Iterator[Case]:
                    ((1, heads, rows, inner), (1, heads, inner, columns)), _BOTH)
 
 
+class Recurrent(nn.Module):
+    """A GRU or an LSTM, without its last state."""
+
+    def __init__(self, kind: str, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.layer = getattr(nn, kind)(inputs, hidden, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.layer(x)[0]
+        return result
+
+
+def _recurrent() -> Iterator[Case]:
+    for kind, i, h, steps in (("GRU", 40, 64, 20), ("GRU", 64, 128, 8), ("GRU", 16, 256, 4), ("LSTM", 40, 64, 20),
+                              ("LSTM", 64, 128, 8), ("LSTM", 128, 32, 30)):
+        yield Case(f"{kind.lower()} {i} {h} {steps}",
+                   lambda kind=kind, i=i, h=h: Recurrent(kind, i, h),  # type: ignore[misc]
+                   ((1, steps, i),), _BOTH, image=False, weighted=True)
+
+
 Function = Callable[..., torch.Tensor]
 _OF_VALUES: dict[str, Function] = {
     "relu": F.relu, "hard_swish": F.hardswish, "hard_sigmoid": F.hardsigmoid, "sigmoid": torch.sigmoid,
@@ -150,5 +170,5 @@ _EMPTY = tuple(Case(f"chain {n}", _chain(n), ((1, 4),), _BOTH) for n in CHAINS)
 
 
 def cases(last: bool) -> list[Case]:
-    """All of them; ``last``: for a runtime that has channels last."""
-    return [*_EMPTY, *_weighted(), *_plain(last)]
+    """All of them; ``last``: for a runtime that has channels last, whose converter unrolls recurrent layers."""
+    return [*_EMPTY, *_weighted(), *(() if last else _recurrent()), *_plain(last)]

@@ -21,6 +21,10 @@ from edgekit.types.latency import Latency
 __all__ = ["PricedOp", "analytic_latency", "counted_as", "operator_shares", "priced_operators"]
 
 
+# What a kernel without a variant does most; others pass over their data.
+_LIKE = {"rnn": "linear"}
+
+
 @dataclass(frozen=True)
 class PricedOp:
     """An executed operator with its price; ``guessed`` says what stands for its kernel where nobody counted that."""
@@ -49,13 +53,15 @@ def priced_operators(graph: OpGraph, place: Place) -> list[PricedOp]:
 def counted_as(name: str, table: KernelTable, other: KernelTable | None = None) -> tuple[Kernel, str | None]:
     """The kernel called ``name``, or what stands for one that nobody counted, and then that one's name.
 
-    Tried are variants of it and a pass over its data, each in ``table`` before ``other``, which is another runtime's.
+    Tried are variants of it, what it does most and a pass over its data, each in ``table`` before ``other``, which is
+    another runtime's.
     """
     kind, *rest = name.split(".")
     plain = kind.removesuffix("_odd")
+    like = _LIKE.get(plain, "elementwise")
     dtype = rest[0] if rest else "float32"
     for one in (name, f"{kind}.{dtype}", f"{plain}.{dtype}", f"{plain}.{dtype}d", f"{plain}.float32",
-                f"elementwise.{dtype}", "elementwise.float32"):
+                f"{like}.{dtype}", f"{like}.float32", "elementwise.float32"):
         if one in table.kernels:
             return table.kernels[one], None if one == name else f"{name} as {one}"
         if other is not None and one in other.kernels:

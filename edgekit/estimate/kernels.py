@@ -20,7 +20,8 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 class Operator:
     """One executed operator. ``inputs`` and ``outputs`` count elements; ``kernel`` names a row of the table.
 
-    Where a kernel is called for each channel, ``inputs`` counts these calls: what it reads grows with its results.
+    Where a kernel is called for each channel, ``inputs`` counts these calls: what it reads grows with its results; of
+    weights that each run unpacks, these.
     ``regions``: how often it starts and ends the threads. ``rows`` of a product that go through its weights.
     ``scratch_bytes``: what the kernel writes for itself and reads again.
     """

@@ -130,6 +130,8 @@ class _Reader:
                 calls = channels  # one for each; what is read grows with the results
             else:
                 macs *= 1 + _PIXEL / channels
+        if dtype == "int8w":  # each is made float32 in each run
+            calls = sum(math.prod(c.shape) for c in weights)
         if kernel == "broadcast":
             macs = self._rows(op)
         if kernel in _BY_ROWS:
@@ -143,7 +145,8 @@ class _Reader:
             inputs=calls or sum(n for n, _ in inputs), outputs=sum(n for n, _ in outputs),
             input_bytes=sum(size for _, size in inputs), output_bytes=sum(size for _, size in outputs),
             weight_bytes=0 if op.kind == "embedding" else sum(_bytes(c, dtype) for c in weights),
-            rows=op.macs / math.prod(weights[0].shape) if kernel.removesuffix("_odd") in _TILED and weights else 0,
+            rows=op.macs / sum(math.prod(c.shape) for c in weights)
+            if kernel.removesuffix("_odd") in (*_TILED, "rnn") and weights else 0,
             scratch_bytes=sum(scratch_of(self._graph, op)) if self._graph.format == "onnx" else 0)
 
     def _kernel(self, op: Op, weights: list[Constant]) -> str:
@@ -201,7 +204,7 @@ class _Reader:
                 return "int32"  # sums that other operators scale
             return "int8d" if out is not None and out.dtype.startswith("float") else dtype
         if self._graph.format == "onnx":  # other floats unpack their weights
-            return "int8d" if op.name == "MatMulNBits" else dtype
+            return "int8d" if op.name == "MatMulNBits" else "int8w" if op.kind == "rnn" else dtype
         return dtype if dtype == "int16" or self._unpacked & set(op.inputs) else "int8d"
 
     def _rows(self, op: Op) -> float:

@@ -63,6 +63,7 @@ def test_a_kernel_that_nobody_counted_is_named_as_another() -> None:
     assert guessed in {"gemm_odd.int16 as gemm.float32", "gemm_odd.int16 as gemm_odd.float32"}
     assert kernel == table.kernels[str(guessed).split(" as ")[1]]
     assert counted_as("nothing.like.it", table)[1] == "nothing.like.it as elementwise.float32"
+    assert counted_as("rnn.float32", table)[1] == "rnn.float32 as linear.float32"
 
 
 def test_another_runtimes_kernel_stands_in_and_is_named() -> None:

@@ -173,3 +173,15 @@ def test_onnx_runtime_quantises_and_back_at_different_cost() -> None:
 def test_rows_of_the_result_are_counted_where_kernels_go_by_rows() -> None:
     op = Op(index=0, kind="slice", name="Slice", inputs=("x",), outputs=("y",), dtype="float32")
     assert only(op, spec("x", 1, 4, 8, 8), spec("y", 1, 4, 8, 6), "onnx")[:2] == ("slice.float32", 32)
+
+
+def test_recurrent_weights_are_gone_through_at_each_step() -> None:
+    op = Op(index=0, kind="rnn", name="GRU", inputs=("x",), outputs=("y",), dtype="float32", macs=20 * 960,
+            constants=(weight(1, 24, 12, size=4, name="w"), weight(1, 24, 28, size=4, name="r")))
+    x, y = spec("x", 20, 1, 12), spec("y", 20, 1, 1, 8)
+    (_, found), = operators_of(graph(op, tensors=(x, y), format="onnx"))
+    assert (found.kernel, found.rows, found.inputs) == ("rnn.float32", 20, 240)
+    stored = op.model_copy(update={"constants": tuple(c.model_copy(update={"dtype": "int8", "bytes": c.bytes // 4})
+                                                      for c in op.constants)})
+    (_, unpacked), = operators_of(graph(stored, tensors=(x, y), format="onnx"))
+    assert (unpacked.kernel, unpacked.rows, unpacked.inputs, unpacked.weight_bytes) == ("rnn.int8w", 20, 960, 960)
