@@ -35,12 +35,18 @@ def _ceilings(rows: list[dict[str, Any]]) -> list[str]:
         return []
     return ["", "Spearman, medians over the draws; ceilings: of whole milliseconds, and of a sum with a free cost for "
             "each choice and place, fitted to the very rows that it is scored on:", "",
-            "| rows | calibrated | before | MACs | ceiling, rounding | ceiling, free costs | within 15 % | by MACs |",
-            "| --- |" + " --- |" * 7,
+            "| rows | calibrated | before | MACs | ceiling, rounding | ceiling, free costs | within 15 % | by MACs "
+            "| by free costs | repeats of one network |",
+            "| --- |" + " --- |" * 9,
             *(f"| {row['space']}, {row['device']} | {row['spearman']:.3f} | {row['spearman_before']:.3f} | "
               f"{row['macs_spearman']:.3f} | {_rounding(row['rounding_spearman'])} | "
-              f"{row['free_costs_spearman']:.3f} | {row['within_15']:.0%} | {row['macs_within_15']:.0%} |"
+              f"{row['free_costs_spearman']:.3f} | {row['within_15']:.0%} | {row['macs_within_15']:.0%} | "
+              f"{row['free_costs_within_15']:.0%} | {_repeats(row['repeats_within_15'])} |"
               for row in rows)]
+
+
+def _repeats(share: float | None) -> str:
+    return "none" if share is None else f"{share:.0%}"
 
 
 def _rounding(ceiling: float | None) -> str:

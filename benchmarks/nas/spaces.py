@@ -134,7 +134,7 @@ def _cell(arch: str, c: int, side: int) -> Operators:
         if op in (ONE, THREE):  # each with a ReLU of its own before it
             found.update([over("elementwise", n), convolution(c, c, 3 if op == THREE else 1, side)])
         elif op == AVERAGE:
-            found[_operator("pooling", 9 * n, n, n)] += 1
+            found[_operator("avg_pool", 9 * n, n, n)] += 1
     for node in (1, 2, 3):
         into = sum(b == node and op != NONE for (_, b), op in zip(EDGES, arch, strict=True))
         if into > 1:
@@ -146,7 +146,7 @@ def _cell(arch: str, c: int, side: int) -> Operators:
 def _reduction(c: int, out: int, side: int) -> Operators:
     after = out * (side // 2)**2
     return Counter([over("elementwise", c * side * side), convolution(c, out, 3, side, 2), over("elementwise", after),
-                    convolution(out, out, 3, side // 2), _operator("pooling", c * side * side, c * side * side,
+                    convolution(out, out, 3, side // 2), _operator("avg_pool", c * side * side, c * side * side,
                                                                    c * (side // 2)**2),
                     convolution(c, out, 1, side // 2), over("arithmetic", 2 * after, after)])
 
@@ -158,6 +158,6 @@ def macs_of(operators: Operators) -> float:
         if op.kernel.startswith("depthwise"):  # without what finding the windows costs
             c = op.weight_bytes / SIZE / int(op.kernel[9])**2
             total += times * op.macs * c / (c + PIXEL)
-        elif not op.kernel.startswith("pooling"):
+        elif not op.kernel.startswith("avg_pool"):
             total += times * op.macs
     return total

@@ -9,6 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from edgekit.devices.catalogue import get_core
+from edgekit.estimate.kernel_tables import get_kernels
+
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "nas"
 
 
@@ -40,3 +43,10 @@ def test_edges_that_nothing_reads(spaces: ModuleType) -> None:
     assert spaces.executed("333030") == "300030"
     assert spaces.executed("123412") == "123412"
     assert spaces.executed("303003") == "303003"
+
+
+def test_all_operators_have_kernels(spaces: ModuleType) -> None:
+    table = get_kernels("tflite", get_core("cortex-a72")).kernels
+    made = [spaces.nasbench201(digit * 6) for digit in "01234"]
+    made += [spaces.fbnet(digit * 22, setting) for digit in "01234567" for setting in spaces.SETTINGS.values()]
+    assert {op.kernel for operators in made for op in operators} <= set(table)
