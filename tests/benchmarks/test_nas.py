@@ -39,6 +39,9 @@ def test_fbnet_has_its_published_work(spaces: ModuleType) -> None:
 
 
 def test_edges_that_nothing_reads(spaces: ModuleType) -> None:
+    assert spaces.executed("303200") == "303200"  # "none" into the second node: a sum that stays
+    assert spaces.executed("430200") == "030200"
+    assert spaces.executed("300200") == "300200"
     assert spaces.executed("333300") == "000300"
     assert spaces.executed("333030") == "300030"
     assert spaces.executed("123412") == "123412"
