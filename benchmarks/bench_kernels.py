@@ -88,7 +88,7 @@ def compared(cell: dict[str, str], counts: dict[str, Any], graph: OpGraph) -> di
     *found, guessed = predicted(graph, get_core(cell["core"]))
     row = {**cell, "guessed": guessed, **{name: counts[name] for name in COUNTED},
            **{f"predicted_{name}": n for name, n in zip(COUNTED, found, strict=True)}}
-    note(" ".join(list(cell.values())[:4]) + ": "
+    note(" ".join(cell[part] for part in ("format", "network", "precision", "core")) + ": "
          + ", ".join(f"{name} {row[f'predicted_{name}'] / row[name] - 1:+.1%}" for name in COUNTED)
          + (f"; {', '.join(guessed)}" if guessed else ""))
     return row

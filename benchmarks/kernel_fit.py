@@ -43,16 +43,17 @@ def fit_kernel(calls: Sequence[Counted]) -> Kernel:
     for one in calls:
         for group, number in one.groups.items():
             mix[group] = mix.get(group, 0.0) + number / total
-    mac, output, each, operator = _positive(
-        np.array([[op.macs, op.outputs, op.inputs, 1.0] for op in ops]), np.array([c.instructions for c in calls]), FEW)
+    mac, call, output, each, operator = _positive(
+        np.array([[op.macs, op.calls, op.outputs, op.inputs, 1.0] for op in ops]),
+        np.array([c.instructions for c in calls]), FEW)
     ins, outs, weights, rows = _positive(
         np.array([[c.operator.input_bytes, c.operator.output_bytes, c.operator.weight_bytes,
                    c.operator.rows * c.operator.weight_bytes * lost(c.operator.weight_bytes, c.first)]
                   for c in calls]) / LINE_BYTES,
         np.array([c.lines for c in calls]), 100.0)
     lines = sum(c.lines for c in calls)
-    return Kernel(mac=mac, output=output, input=each, operator=operator, mix=mix, input_passes=ins, output_passes=outs,
-                  weight_passes=weights, row_passes=rows, moves=_moves(calls),
+    return Kernel(mac=mac, output=output, input=each, operator=operator, call=call, mix=mix, input_passes=ins,
+                  output_passes=outs, weight_passes=weights, row_passes=rows, moves=_moves(calls),
                   streamed=sum(c.streamed for c in calls) / lines if lines else 0.0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -39,7 +39,7 @@ class Case:
     shapes: tuple[tuple[int, ...], ...]
     schemes: tuple[str, ...]
     image: bool = True  # whether its inputs are maps of channels, whose layout is the format's
-    weighted: bool = False
+    weighted: bool = False  # whether it has constants, which exporters quantise with everything around them
 
 
 # Input channels, output channels, side: layers of published mobile networks, and some that divide into no tile.
@@ -66,20 +66,23 @@ def _conv(i: int, o: int, k: int, s: int, groups: int = 1) -> Callable[[], nn.Mo
 
 def _weighted() -> Iterator[Case]:
     for i, o, side in _POINTWISE:
-        yield Case(f"pointwise {i} {o} {side}", _conv(i, o, 1, 1), ((1, i, side, side),), _ALL, weighted=True)
+        yield Case(f"pointwise {i} {o} {side}", _conv(i, o, 1, 1), ((1, i, side, side),), _ALL)
     for i, o, k, s, side in (*_WINDOWS, *_IMAGE):
-        yield Case(f"conv {i} {o} {k} {s} {side}", _conv(i, o, k, s), ((1, i, side, side),), _ALL, weighted=True)
+        yield Case(f"conv {i} {o} {k} {s} {side}", _conv(i, o, k, s), ((1, i, side, side),), _ALL)
     for c, k, s, side in _DEPTHWISE:
-        yield Case(f"depthwise {c} {k} {s} {side}", _conv(c, c, k, s, c), ((1, c, side, side),), _ALL, weighted=True)
+        yield Case(f"depthwise {c} {k} {s} {side}", _conv(c, c, k, s, c), ((1, c, side, side),), _ALL)
     for i, o in _LINEAR:
-        yield Case(f"linear {i} {o}", lambda i=i, o=o: nn.Linear(i, o), ((1, i),), _ALL, weighted=True)  # type: ignore[misc]
+        yield Case(f"linear {i} {o}", lambda i=i, o=o: nn.Linear(i, o), ((1, i),), _ALL)  # type: ignore[misc]
     for rows, i, o in ((64, 128, 256), (16, 384, 96), (197, 64, 64)):
         yield Case(f"linear {i} {o} rows {rows}", lambda i=i, o=o: nn.Linear(i, o),  # type: ignore[misc]
-                   ((1, rows, i),), _ALL, weighted=True)
+                   ((1, rows, i),), _ALL)
     for i, o, k, s, side in ((16, 16, 2, 2, 14), (32, 16, 4, 2, 14), (64, 32, 3, 2, 7), (24, 12, 2, 2, 14)):
         yield Case(f"transposed {i} {o} {k} {s} {side}",
                    lambda i=i, o=o, k=k, s=s: nn.ConvTranspose2d(i, o, k, s, (k - s + 1) // 2),  # type: ignore[misc]
-                   ((1, i, side, side),), _BOTH, weighted=True)
+                   ((1, i, side, side),), _BOTH)
+
+
+def _products() -> Iterator[Case]:
     for heads, rows, inner, columns in ((4, 64, 32, 64), (2, 197, 16, 197), (8, 50, 64, 50), (1, 16, 128, 96)):
         yield Case(f"matmul {heads} {rows} {inner} {columns}", lambda: Pair(torch.matmul),
                    ((1, heads, rows, inner), (1, heads, inner, columns)), _BOTH)
@@ -102,7 +105,7 @@ def _recurrent() -> Iterator[Case]:
                               ("LSTM", 64, 128, 8), ("LSTM", 128, 32, 30)):
         yield Case(f"{kind.lower()} {i} {h} {steps}",
                    lambda kind=kind, i=i, h=h: Recurrent(kind, i, h),  # type: ignore[misc]
-                   ((1, steps, i),), _BOTH, image=False, weighted=True)
+                   ((1, steps, i),), _BOTH, image=False)
 
 
 Function = Callable[..., torch.Tensor]
@@ -171,4 +174,5 @@ _EMPTY = tuple(Case(f"chain {n}", _chain(n), ((1, 4),), _BOTH) for n in CHAINS)
 
 def cases(last: bool) -> list[Case]:
     """All of them; ``last``: for a runtime that has channels last, whose converter unrolls recurrent layers."""
-    return [*_EMPTY, *_weighted(), *(() if last else _recurrent()), *_plain(last)]
+    weighted = (*_weighted(), *(() if last else _recurrent()))
+    return [*_EMPTY, *(replace(case, weighted=True) for case in weighted), *_products(), *_plain(last)]

@@ -71,9 +71,17 @@ def write_artifact(format_name: str, case: Case, scheme: str, folder: Path) -> t
                  else random.standard_normal(spec.shape).astype(spec.dtype) for spec in session.inputs]
 
 
+def grid() -> list[Any]:
+    """Constants "scale" and "zero" of a quantiser, as ONNX tensors."""
+    from onnx import TensorProto, helper
+
+    return [helper.make_tensor("scale", TensorProto.FLOAT, (), [0.02]),
+            helper.make_tensor("zero", TensorProto.UINT8, (), [128])]
+
+
 def write_quantized(source: Path, out: Path) -> Path:
     """``source`` with every value quantised: edgekit leaves an operator float that has no convolution beside it."""
-    from onnx import TensorProto, helper, load, save
+    from onnx import helper, load, save
 
     model = load(source)
     graph, nodes = model.graph, []
@@ -92,8 +100,7 @@ def write_quantized(source: Path, out: Path) -> Path:
         nodes.append(node)
         for name in made:
             around(f"{name} float", name)
-    graph.initializer.extend([helper.make_tensor("scale", TensorProto.FLOAT, (), [0.02]),
-                              helper.make_tensor("zero", TensorProto.UINT8, (), [128])])
+    graph.initializer.extend(grid())
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
     save(model, out)
@@ -106,10 +113,8 @@ def write_quantizer(case: Case, out: Path) -> Path:
 
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, case.shapes[0])
     z = helper.make_tensor_value_info("z", TensorProto.UINT8, case.shapes[0])
-    constants = [helper.make_tensor("scale", TensorProto.FLOAT, (), [0.02]),
-                 helper.make_tensor("zero", TensorProto.UINT8, (), [128])]
     graph = helper.make_graph([helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["z"])], "quantizer", [x],
-                              [z], constants)
+                              [z], grid())
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), out)
     return out
 

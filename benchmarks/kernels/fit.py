@@ -34,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data" / "kernels"
 TABLES = HERE.parents[1] / "device_profiles" / "kernels"
 DIGITS = 4
-TERMS = ("macs", "inputs", "outputs", "input_bytes", "output_bytes", "weight_bytes", "regions")
+TERMS = ("macs", "inputs", "outputs", "input_bytes", "output_bytes", "weight_bytes", "regions", "calls")
 RUNTIMES = {"tflite": "ai-edge-litert 2.3.0", "executorch": "executorch 1.5.1", "onnx": "onnxruntime 1.31.1"}
 
 
@@ -110,8 +110,8 @@ def first_of(core: str) -> float:
 
 
 def main_of(operators: Sequence[Operator]) -> str | None:
-    """The kernel that a case is for: that of the multiply-accumulates, or the only one."""
-    names = {o.kernel for o in operators if o.macs} or {o.kernel for o in operators}
+    """The kernel that a case is for: that of the multiply-accumulates or inner calls, or the only one."""
+    names = {o.kernel for o in operators if o.macs or o.calls} or {o.kernel for o in operators}
     return names.pop() if len(names) == 1 else None
 
 

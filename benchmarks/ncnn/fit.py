@@ -157,8 +157,9 @@ def document(timing: CoreTiming, rows: Sequence[Row]) -> dict[str, Any]:
                "streamed": timing.streamed, "bus_share": timing.bus_share, "threads": vars(timing.threads),
                "machines": {name: vars(own) for name, own in timing.machines.items()}, "spread": spread,
                "measured_spread": measured}
+    used = [row for row in rows if row.network not in NOT_DESCRIBED]
     return _rounded(figures) | {"provenance": {
-        "rows": f"{len(rows)} rows of ncnn's benchmark on {', '.join(sorted({r.machine for r in rows}))}, "
+        "rows": f"{len(used)} rows of ncnn's benchmark on {', '.join(sorted({r.machine for r in rows}))}, "
                 "github.com/Tencent/ncnn benchmark/README.md, BSD-3-Clause (benchmarks/data/ncnn)",
         "counts": f"ncnn {', '.join(WHEELS)} under the emulated device (benchmarks/ncnn/counts.py)",
         "fit": "benchmarks/ncnn/fit.py", "spread": how, "measured_spread": "each network left out"}}

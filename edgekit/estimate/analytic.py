@@ -20,7 +20,6 @@ from edgekit.types.latency import Latency
 
 __all__ = ["PricedOp", "analytic_latency", "counted_as", "operator_shares", "priced_operators"]
 
-
 # What a kernel without a variant does most; others pass over their data.
 _LIKE = {"rnn": "linear"}
 

@@ -20,8 +20,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 class Operator:
     """One executed operator. ``inputs`` and ``outputs`` count elements; ``kernel`` names a row of the table.
 
-    Where a kernel is called for each channel, ``inputs`` counts these calls: what it reads grows with its results; of
-    weights that each run unpacks, these.
+    ``calls``: of the inner kernel, where one operator is many: a channel, a row, a weight that is unpacked.
     ``regions``: how often it starts and ends the threads. ``rows`` of a product that go through its weights.
     ``scratch_bytes``: what the kernel writes for itself and reads again.
     """
@@ -36,6 +35,7 @@ class Operator:
     regions: float = 1
     rows: float = 0
     scratch_bytes: float = 0
+    calls: float = 0
 
 
 class _Part(BaseModel):
@@ -48,7 +48,8 @@ class Kernel(_Part):
     mac: float = Field(ge=0, description="instructions for each multiply-accumulate")
     input: float = Field(ge=0, description="instructions for each input element")
     output: float = Field(ge=0, description="instructions for each output element")
-    operator: float = Field(ge=0, description="instructions for each call")
+    operator: float = Field(ge=0, description="instructions for each operator")
+    call: float = Field(default=0.0, ge=0, description="instructions for each call of the inner kernel")
     mix: dict[Group, float] = Field(description="shares of the instructions by group; they sum to 1")
     input_passes: float = Field(ge=0, description="how often the first cache fetches the inputs")
     output_passes: float = Field(ge=0, description="and the outputs")
@@ -77,7 +78,8 @@ def work_of(op: Operator, kernel: Kernel, caches: Sequence[float], network_bytes
     size against ``network_bytes``, all the weights. Inputs were written by the operator before, so it holds them by its
     size against what one operator touches.
     """
-    count = kernel.mac * op.macs + kernel.input * op.inputs + kernel.output * op.outputs + kernel.operator
+    count = (kernel.mac * op.macs + kernel.input * op.inputs + kernel.output * op.outputs + kernel.operator
+             + kernel.call * op.calls)
     nearest, *further = caches
     again = kernel.row_passes * op.rows * lost(op.weight_bytes, nearest)
     first = (kernel.input_passes * op.input_bytes + kernel.output_passes * op.output_bytes

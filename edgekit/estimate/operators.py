@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from edgekit.estimate.kernels import Operator
-from edgekit.estimate.memory.ort_scratch import scratch_of
+from edgekit.estimate.memory.ort_scratch import is_dense, scratch_of
 from edgekit.types.graph import Constant, Op, OpGraph
 from edgekit.types.kinds import WEIGHTED_KINDS
 from edgekit.types.tensor import TensorSpec, bits_of
@@ -68,7 +68,7 @@ def kernel_of(kind: str) -> str:
 
 class _Reader:
     def __init__(self, graph: OpGraph) -> None:
-        self._graph = graph
+        self._graph, self._onnx = graph, graph.format == "onnx"
         self._made = {name for op in graph.ops for name in op.outputs}
         self._constants = {c.name for op in graph.ops for c in op.constants}
         self._borders = {(spec.shape, spec.dtype) for spec in graph.inputs}
@@ -116,38 +116,37 @@ class _Reader:
 
     def operator(self, op: Op) -> Operator:
         weights = [c for c in op.constants if c.role == "weight"] if op.kind in WEIGHTED_KINDS else []
-        dtype = self._dtype(op, weights)
+        held = sum(math.prod(c.shape) for c in weights)
+        dtype, kernel = self._dtype(op, weights), self._kernel(op, weights)
         inputs, outputs = self._sizes(op, self.computed(op)), self._sizes(op, op.outputs)
-        kernel, calls = self._kernel(op, weights), 0
+        read, macs, calls, rows = sum(n for n, _ in inputs), float(op.macs), 0.0, 0.0
         if kernel == "quantize":  # in XNNPACK as much from floats as to them
             kernel, dtype = ("quantize", "float32") if self._floats(op) else ("requantize", "int8")
-            if self._graph.format == "onnx":
-                kernel = op.kind
-        macs = float(op.macs)
+            kernel = op.kind if self._onnx else kernel
         if kernel.startswith("depthwise") and weights:
-            channels = weights[0].shape[0 if self._graph.format == "onnx" else -1]
-            if self._graph.format == "onnx" and dtype in ("float32", "int32"):
-                calls = channels  # one for each; what is read grows with the results
+            channels = weights[0].shape[0 if self._onnx else -1]
+            if self._onnx and dtype in ("float32", "int32"):
+                read, calls = 0, channels  # what is read grows with the results
             else:
                 macs *= 1 + _PIXEL / channels
         if dtype == "int8w":  # each is made float32 in each run
-            calls = sum(math.prod(c.shape) for c in weights)
+            read, calls = 0, held
         if kernel == "broadcast":
-            macs = self._rows(op)
+            calls = self._rows(op)
         if kernel in _BY_ROWS:
-            macs = outputs[0][0] / self._width(op)
-        if kernel in _TILED and weights and (channels := self._channels(op, weights[0])):
+            calls = outputs[0][0] / self._width(op)
+        if weights and kernel in (*_TILED, "rnn"):
+            rows = op.macs / held
+        if weights and kernel in _TILED and (channels := self._channels(op, weights[0])):
             tile = _TILES.get((self._graph.format, dtype), 1)
             macs *= -(-channels // tile) * tile / channels
             kernel += "_odd" if channels % _ODD else ""
         return Operator(
             kernel=".".join((kernel, dtype, *((op.processor,) if op.processor in _SLOW else ()))), macs=macs,
-            inputs=calls or sum(n for n, _ in inputs), outputs=sum(n for n, _ in outputs),
+            inputs=read, outputs=sum(n for n, _ in outputs), rows=rows, calls=calls,
             input_bytes=sum(size for _, size in inputs), output_bytes=sum(size for _, size in outputs),
             weight_bytes=0 if op.kind == "embedding" else sum(_bytes(c, dtype) for c in weights),
-            rows=op.macs / sum(math.prod(c.shape) for c in weights)
-            if kernel.removesuffix("_odd") in (*_TILED, "rnn") and weights else 0,
-            scratch_bytes=sum(scratch_of(self._graph, op)) if self._graph.format == "onnx" else 0)
+            scratch_bytes=sum(scratch_of(self._graph, op)) if self._onnx else 0)
 
     def _kernel(self, op: Op, weights: list[Constant]) -> str:
         kernel = kernel_of(op.kind)
@@ -156,7 +155,7 @@ class _Reader:
         if kernel == "arithmetic":
             sizes = [n for n, _ in self._sizes(op, self.computed(op))]
             return "arithmetic_constant" if len(sizes) == 1 else "broadcast" if len(set(sizes)) > 1 else kernel
-        if kernel == "concat" and self._graph.format != "onnx":
+        if kernel == "concat" and not self._onnx:
             return "copy"
         if kernel == "transpose":
             named = [n for n in (*self.computed(op), *op.outputs) if n in self._graph.tensors]
@@ -167,9 +166,10 @@ class _Reader:
         weight = weights[0]
         window = weight.shape[_WINDOW[self._graph.format]] if op.kind in ("conv", "depthwise_conv") else ()
         if kernel == "depthwise":
-            strided = self._graph.format == "onnx" and not self._dense(op)  # its kernel of 3 x 3 takes no stride
-            return kernel + _NAMED_WINDOWS.get(tuple(window), "") + (
-                "_strided" if strided and tuple(window) == (3, 3) else "")
+            name = kernel + _NAMED_WINDOWS.get(tuple(window), "")
+            # ONNX Runtime's kernel of 3 x 3 takes no stride
+            strided = self._onnx and name == "depthwise3x3" and not is_dense(self._graph, op)
+            return f"{name}_strided" if strided else name
         if kernel == "conv" and math.prod(window) > 1:
             channels = math.prod(weight.shape) // weight.shape[0] // math.prod(window)
             return "image" if channels < _IMAGE else kernel
@@ -177,13 +177,8 @@ class _Reader:
             if op.macs > sum(math.prod(c.shape) for c in weights):
                 return "gemm"
             # of one pixel; ONNX Runtime's convolutions are products of their filters with a column
-            return "pixel" if self._graph.format == "onnx" and op.kind == "conv" else "linear"
+            return "pixel" if self._onnx and op.kind == "conv" else "linear"
         return kernel
-
-    def _dense(self, op: Op) -> bool:
-        """Whether the result is as high and wide as the input: a stride of 1, with padding."""
-        before, after = (self._graph.tensors.get(name) for name in (op.inputs[0], op.outputs[0]))
-        return before is not None and after is not None and before.shape[2:] == after.shape[2:]
 
     def _channels(self, op: Op, weight: Constant) -> int:
         """Output channels; 0 where the result's shape is unknown."""
@@ -203,7 +198,7 @@ class _Reader:
             if out is not None and out.dtype == "int32":
                 return "int32"  # sums that other operators scale
             return "int8d" if out is not None and out.dtype.startswith("float") else dtype
-        if self._graph.format == "onnx":  # other floats unpack their weights
+        if self._onnx:  # other floats unpack their weights
             return "int8d" if op.name == "MatMulNBits" else "int8w" if op.kind == "rnn" else dtype
         return dtype if dtype == "int16" or self._unpacked & set(op.inputs) else "int8d"
 

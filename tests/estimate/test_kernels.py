@@ -45,6 +45,12 @@ def test_a_copy_before_the_operator_moves_data_twice() -> None:
     assert two.lines - one.lines == pytest.approx((640 + 320) / 64, rel=1e-3)
 
 
+def test_calls_of_the_inner_kernel_cost_beside_the_operator() -> None:
+    called = KERNEL.model_copy(update={"call": 7.0})
+    assert sum(work_of(replace(CALL, calls=5), called, [1], 1280).groups.values()) == pytest.approx(
+        sum(work_of(CALL, KERNEL, [1], 1280).groups.values()) + 35)
+
+
 def test_weights_that_a_cache_cannot_hold_return_for_each_row() -> None:
     rows = replace(CALL, rows=10)
     again = KERNEL.model_copy(update={"row_passes": 0.25})

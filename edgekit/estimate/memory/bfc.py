@@ -35,7 +35,6 @@ class Arena:
     def __init__(self, mapped_bytes: int) -> None:
         self._mapped_bytes = mapped_bytes
         self._regions: list[list[Chunk]] = []
-        self._sizes: list[int] = []
         self._touched: list[int] = []  # of each region, up to where it was used
         self._next = _FIRST_REGION
 
@@ -70,7 +69,7 @@ class Arena:
 
     def _height(self, region: int) -> tuple[bool, int]:
         """Sorts as the regions' addresses do."""
-        mapped = self._sizes[region] > self._mapped_bytes
+        mapped = sum(chunk.size for chunk in self._regions[region]) > self._mapped_bytes
         return mapped, -region if mapped else region
 
     def _extend(self, size: int) -> Chunk:
@@ -79,7 +78,6 @@ class Arena:
             self._next *= 2
         chunk = Chunk(len(self._regions), 0, self._next)
         self._regions.append([chunk])
-        self._sizes.append(self._next)
         self._touched.append(0)
         if not grown:
             self._next *= 2

@@ -70,14 +70,15 @@ def _arena_bytes(graph: OpGraph, mapped_bytes: int) -> int:
     homes, first, last = _buffers(graph)
     sizes = {v: max(bytes_of(graph, w) for w, home in homes.items() if home == v) for v in set(homes.values())}
     results = {homes.get(spec.name) for spec in graph.outputs}
+    scratch = [scratch_of(graph, op) for op in graph.ops]
     arena, places = Arena(mapped_bytes), dict[str, Chunk]()
     for size in filter(None, (_turned(graph, op) for op in graph.ops if op.name == "QGemm")):
         arena.give(arena.take(size))
-    for n, op in enumerate(graph.ops):
+    for n, own in enumerate(scratch):
         for v in sizes:
             if first[v] == n:
                 places[v] = arena.take(sizes[v])
-        for chunk in [arena.take(size) for size in scratch_of(graph, op)]:
+        for chunk in [arena.take(size) for size in own]:
             arena.give(chunk)
         for v in sizes:
             if last[v] == n and v not in results:
@@ -87,8 +88,8 @@ def _arena_bytes(graph: OpGraph, mapped_bytes: int) -> int:
     lives = [Life(sizes[v], first[v], last[v]) for v in sizes if v not in results]
     block = [arena.take(pattern_bytes(lives, _ALIGNMENT))] if lives else []
     kept = [arena.take(sizes[v]) for v in sizes if v in results]
-    for op in graph.ops:
-        for chunk in [arena.take(size) for size in scratch_of(graph, op)]:
+    for own in scratch:
+        for chunk in [arena.take(size) for size in own]:
             arena.give(chunk)
     for chunk in (*block, *kept):
         arena.give(chunk)

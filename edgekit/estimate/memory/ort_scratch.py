@@ -6,7 +6,7 @@ from math import prod
 
 from edgekit.types.graph import Constant, Op, OpGraph
 
-__all__ = ["bytes_of", "scratch_of", "unpacked_in_runs"]
+__all__ = ["bytes_of", "is_dense", "scratch_of", "unpacked_in_runs"]
 
 _POINTER = 8
 _CHANNELS, _DEEP = 8, 64  # int8 kernels that read by addresses: a multiple of channels, and not fewer going in
@@ -49,13 +49,12 @@ def _int8_windows(graph: OpGraph, op: Op, weight: Constant) -> list[int]:
 
 def _windows(graph: OpGraph, op: Op, weight: Constant) -> list[int]:
     """Windows of a float convolution, laid out for a product in segments or whole (``convolve.cpp``)."""
-    before, after = (next((graph.tensors[n].shape for n in names[:1] if n in graph.tensors), ())
-                     for names in (op.inputs, op.outputs))
+    before, after = _borders(graph, op)
     if len(before) < 3 or len(after) < 3:  # of unknown shape
         return []
     pixels = prod(d for d in after[2:] if isinstance(d, int))
     groups = before[1] // weight.shape[1] if isinstance(before[1], int) else 1
-    dense = before[2:] == after[2:]  # a stride of 1, and padding for the window
+    dense = is_dense(graph, op)
     if dense and prod(weight.shape[2:]) == 1:
         return []
     if weight.shape[0] // groups > pixels:
@@ -63,6 +62,18 @@ def _windows(graph: OpGraph, op: Op, weight: Constant) -> list[int]:
     if dense and op.kind == "depthwise_conv" and weight.shape[2:] == (3, 3):
         return [4 * (after[3] + 2)] if isinstance(after[3], int) else []  # a row of zeros
     return [_SEGMENT]
+
+
+def is_dense(graph: OpGraph, op: Op) -> bool:
+    """Whether a convolution's result is as high and wide as its input: a stride of 1, and padding for the window."""
+    before, after = _borders(graph, op)
+    return before[2:] == after[2:] != ()
+
+
+def _borders(graph: OpGraph, op: Op) -> tuple[tuple[int | str, ...], ...]:
+    """Shapes of the first input and output; empty where unknown."""
+    return tuple(next((graph.tensors[n].shape for n in names[:1] if n in graph.tensors), ())
+                 for names in (op.inputs, op.outputs))
 
 
 def unpacked_in_runs(op: Op, weight: Constant) -> bool:
