@@ -43,8 +43,10 @@ def fit_kernel(calls: Sequence[Counted]) -> Kernel:
     for one in calls:
         for group, number in one.groups.items():
             mix[group] = mix.get(group, 0.0) + number / total
+    # Where inner calls are counted, they carry what does not grow with values: few shapes tell no constant beside them.
+    constant = float(not any(op.calls for op in ops))
     mac, call, output, each, operator = _positive(
-        np.array([[op.macs, op.calls, op.outputs, op.inputs, 1.0] for op in ops]),
+        np.array([[op.macs, op.calls, op.outputs, op.inputs, constant] for op in ops]),
         np.array([c.instructions for c in calls]), FEW)
     ins, outs, weights, rows = _positive(
         np.array([[c.operator.input_bytes, c.operator.output_bytes, c.operator.weight_bytes,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import note
-from rows import WHEELS, Row, load_rows
+from rows import SAME_CORE, WHEELS, Row, load_rows
 from ruamel.yaml import YAML
 from scipy.optimize import least_squares
 
 from edgekit.devices.catalogue import get_core
 from edgekit.estimate.price import Work, price, stacked
-from edgekit.estimate.timing import CoreTiming, Cycles, Machine, Threading
+from edgekit.estimate.timing import CoreTiming, Cycles, Machine, Scheduled, Threading
 
 TIMING = Path(__file__).resolve().parents[2] / "device_profiles" / "timing"
-FIELDS = ("multiply_add", "integer_multiply", "vector", "vector_memory", "memory", "integer", "l1_miss", "l2_miss")
+GROUPS = ("multiply_add", "integer_multiply", "vector", "vector_memory", "memory", "integer")
+FIELDS = (*GROUPS, "l1_miss", "l2_miss")
 # Cycles an instruction, from issue widths and datapaths: one 64-bit or 128-bit pipe in order (A53, A55), two pipes and
 # three to ten instructions a cycle out of order.
 PRIORS = {
@@ -37,6 +38,7 @@ PRIORS = {
     "cortex-a720": (0.5, 0.5, 0.6, 0.5, 0.4, 0.25, 3.0, 12.0),
     "cortex-x3": (0.35, 0.35, 0.4, 0.35, 0.25, 0.2, 2.0, 10.0),
     "cortex-x4": (0.3, 0.3, 0.35, 0.3, 0.25, 0.2, 2.0, 10.0)}
+BESIDE = 0.3  # of PRIORS, what an instruction costs beside its schedule, of which the rest is expected
 LINE_NS, REGION_CYCLES, BUS_SHARE = 10.0, 20e3, 0.5
 PULL = 0.0005  # of the rows' number: the weight of the priors against the rows
 SOFT = 0.07  # relative errors beyond this count less
@@ -64,7 +66,6 @@ RELATIVES = {
 # The vision transformer's linear layers read all weights again for each row. One core's least recently used caches give
 # none of what is larger back; by that a Raspberry Pi 5 would read 34.5 GB/s from a memory of 17.1.
 NOT_DESCRIBED = ("vision_transformer",)
-SAME_DATA = {"cortex-a78ae": "cortex-a78"}  # a core without a profile -> the one that it is
 WIDTH_GAIN = 0.5  # of the logarithm of a wider front, what instructions that are not vectors gain
 
 
@@ -98,14 +99,17 @@ def logistic(x: float) -> float:
 def timing_of(core: str, theta: np.ndarray, machines: Sequence[str]) -> CoreTiming:
     """The core's parameters from the fit's vector."""
     k = len(FIELDS)
-    parallel, lines, streamed, near, regions, line, bus, *rest = theta[k:]
-    cycles = Cycles.model_construct(**dict(zip(FIELDS, np.exp(theta[:k]), strict=True)), streamed=logistic(near))
+    share, parallel, lines, streamed, near, regions, line, bus, *rest = theta[k:]
+    costs = dict(zip(FIELDS, np.exp(theta[:k]), strict=True))
+    cycles = Cycles.model_construct(**costs, streamed=logistic(near))
+    scheduled = Scheduled.model_construct(share=math.exp(share), **{group: costs[group] for group in GROUPS})
     threads = Threading.model_construct(parallel_share=logistic(parallel), line_share=logistic(lines),
                                         region_cycles=math.exp(regions))
     own = {name: Machine.model_construct(line_ns=math.exp(line + own_line), scale=math.exp(scale))
            for name, own_line, scale in zip(machines, rest[::2], rest[1::2], strict=True)}
-    return CoreTiming.model_construct(core=core, cycles=cycles, line_ns=math.exp(line), streamed=logistic(streamed),
-                                      bus_share=math.exp(bus), threads=threads, operator_cycles=0.0, machines=own)
+    return CoreTiming.model_construct(core=core, cycles=cycles, scheduled=scheduled, line_ns=math.exp(line),
+                                      streamed=logistic(streamed), bus_share=math.exp(bus), threads=threads,
+                                      operator_cycles=0.0, machines=own)
 
 
 def apart(timing: CoreTiming, table: Table) -> np.ndarray:
@@ -123,11 +127,13 @@ def errors_of(timing: CoreTiming, rows: Sequence[Row]) -> list[float]:
 
 
 def fit_core(core: str, rows: Sequence[Row]) -> CoreTiming:
+    """First all costs on scheduled works; then, the others as they are, those of instructions without a schedule."""
     rows = [row for row in rows if row.network not in NOT_DESCRIBED]
     machines = sorted({row.machine for row in rows})
-    start = np.array([*np.log(PRIORS[core]), 2.5, 2.5, 0.0, 0.0, math.log(REGION_CYCLES), math.log(LINE_NS),
-                      math.log(BUS_SHARE), *[0.0, 0.0] * len(machines)])
-    firm = np.array([*[1.0] * len(FIELDS), 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5, *[1.0, 6.0] * len(machines)])
+    beside = np.array(PRIORS[core]) * [BESIDE if name in GROUPS else 1 for name in FIELDS]
+    start = np.array([*np.log(beside), math.log(1 - BESIDE), 2.5, 2.5, 0.0, 0.0, math.log(REGION_CYCLES),
+                      math.log(LINE_NS), math.log(BUS_SHARE), *[0.0, 0.0] * len(machines)])
+    firm = np.array([*[1.0] * len(FIELDS), 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5, *[1.0, 6.0] * len(machines)])
     firm *= math.sqrt(PULL * len(rows))
     table = Table.of(rows, machines)
 
@@ -135,7 +141,23 @@ def fit_core(core: str, rows: Sequence[Row]) -> CoreTiming:
         return np.concatenate([apart(timing_of(core, theta, machines), table), firm * (theta - start)])
 
     found = least_squares(residuals, start, loss="soft_l1", f_scale=SOFT)
-    return timing_of(core, found.x, machines)
+    return unscheduled(timing_of(core, found.x, machines), table)
+
+
+def unscheduled(timing: CoreTiming, table: Table) -> CoreTiming:
+    """``timing`` with the cycles of instructions that nobody scheduled, fitted to the same rows."""
+    plain = replace(table, work=replace(table.work, scheduled=None))
+    start = np.log(PRIORS[timing.core][:len(GROUPS)])
+    firm = math.sqrt(PULL * len(table.log_ms))
+
+    def with_costs(theta: np.ndarray) -> CoreTiming:
+        return timing.model_copy(update={
+            "cycles": timing.cycles.model_copy(update=dict(zip(GROUPS, np.exp(theta), strict=True)))})
+
+    def residuals(theta: np.ndarray) -> np.ndarray:
+        return np.concatenate([apart(with_costs(theta), plain), firm * (theta - start)])
+
+    return with_costs(least_squares(residuals, start, loss="soft_l1", f_scale=SOFT).x)
 
 
 def spread_of(core: str, rows: Sequence[Row], left_out: Callable[[Row], str]) -> float:
@@ -153,8 +175,9 @@ def document(timing: CoreTiming, rows: Sequence[Row]) -> dict[str, Any]:
     several = len(timing.machines) > 1
     spread = spread_of(timing.core, rows, lambda row: row.machine) if several else measured * ONE_MACHINE
     how = f"each of {len(timing.machines)} machines left out" if several else "measured_spread, widened: one machine"
-    figures = {"core": timing.core, "cycles": vars(timing.cycles), "line_ns": timing.line_ns,
-               "streamed": timing.streamed, "bus_share": timing.bus_share, "threads": vars(timing.threads),
+    figures = {"core": timing.core, "cycles": vars(timing.cycles), "scheduled": vars(timing.scheduled),
+               "line_ns": timing.line_ns, "streamed": timing.streamed, "bus_share": timing.bus_share,
+               "threads": vars(timing.threads),
                "machines": {name: vars(own) for name, own in timing.machines.items()}, "spread": spread,
                "measured_spread": measured}
     used = [row for row in rows if row.network not in NOT_DESCRIBED]
@@ -170,15 +193,17 @@ def relative(core: str, of: str, why: str) -> dict[str, Any]:
 
     Vector instructions by float32 multiply-accumulates a cycle, the others by the width of the front, as published.
     """
-    own, theirs = get_core(core), get_core(SAME_DATA.get(of, of))
+    own, theirs = get_core(core), get_core(SAME_CORE.get(of, of))
     vector = theirs.macs_per_cycle.fp32 / own.macs_per_cycle.fp32
     other = (theirs.issue_width / own.issue_width)**WIDTH_GAIN
     base: dict[str, Any] = YAML(typ="safe").load(TIMING / f"{of}.yaml")
-    cycles = {name: cost if name == "streamed" else cost * (vector if name in VECTOR else other)
-              for name, cost in base["cycles"].items()}
+    cycles, scheduled = (  # the share is of a schedule by this core's own pipelines
+        {name: cost if name in ("streamed", "share") else cost * (vector if name in VECTOR else other)
+         for name, cost in base[part].items()} for part in ("cycles", "scheduled"))
     scaled = f"{why}; cycles of vector instructions x {vector:.3g}, of others x {other:.3g}"
-    return _rounded({**base, "core": core, "cycles": cycles, "machines": {}, "spread": base["spread"] + UNKNOWN_CORE,
-                     "relative": of, "provenance": {**base["provenance"], "relative": scaled}})
+    return _rounded({**base, "core": core, "cycles": cycles, "scheduled": scheduled, "machines": {},
+                     "spread": base["spread"] + UNKNOWN_CORE, "relative": of,
+                     "provenance": {**base["provenance"], "relative": scaled}})
 
 
 def _rounded(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from network import PARALLEL, Layer
+from network import Layer
 
 from edgekit.estimate.kernels import Operator
 
@@ -64,5 +64,5 @@ def operator_of(layer: Layer, int8: bool, half: bool) -> Operator:
     if kernel == "pooling":
         macs = outputs * layer.kernel**2
     return Operator(kernel, macs, inputs, outputs, inputs * size, outputs * size, weights * size,
-                    regions=layer.groups if layer.kind in PARALLEL else 0,
+                    regions=layer.regions,
                     rows=layer.macs / layer.weights if kernel.split(".")[0] in _PRODUCTS and layer.weights else 0)

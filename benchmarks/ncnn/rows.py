@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from network import PARALLEL, Layer, read_network
+from network import Layer, read_network
 from ruamel.yaml import YAML
 
 from edgekit.estimate.price import Misses, Work
@@ -24,6 +24,7 @@ USUAL_SIDE = 224
 # Wheel -> rows from this date on; those before the first are older than what counts here.
 WHEELS = {"1.0.20230517": "2022-11", "1.0.20240102": "2023-11", "1.0.20250916": "2024-12"}
 MAX_THREADS = 4
+SAME_CORE = {"cortex-a78ae": "cortex-a78"}  # a core without a profile -> the one that it is
 _SPELLINGS = {"squeezenet-ssd": "squeezenet_ssd", "mobilenet-yolo": "mobilenet_yolo",
               "squeezenet-int8": "squeezenet_int8"}
 
@@ -72,6 +73,9 @@ def load_rows() -> list[Row]:
     """All rows of the machines listed that have counts."""
     with (DATA / "counts.csv").open() as stream:
         counts = {(r["core"], r["wheel"], r["cache"], r["network"]): r for r in csv.DictReader(stream)}
+    with (DATA / "cycles.csv").open() as stream:
+        cycles = {(r["counted"], r["wheel"], r["network"], r["core"]): float(r["cycles"])
+                  for r in csv.DictReader(stream)}
     with (DATA / "rows.csv").open() as stream:
         published = [r for r in csv.DictReader(stream) if r["recorded_on"] >= min(WHEELS.values())]
     rows = []
@@ -88,15 +92,17 @@ def load_rows() -> list[Row]:
             if counted is not None:
                 rows.append(Row(machine["machine"], machine["soc"], machine["core"], machine["ghz"], machine["gb_s"],
                                 int(r["threads"]), int(r["powersave"]), network, float(r["latency_min_ms"]),
-                                work_of(network, counted),
+                                work_of(network, counted, cycles[machine["counted"], wheel, network,
+                                                                 SAME_CORE.get(machine["core"], machine["core"])]),
                                 sum(layer.macs for layer in layers_of(network)), machine["counted"],
                                 tuple(int(level.split(":")[0]) * 1024.0 for level in machine["cache"].split("+"))))
     return rows
 
 
-def work_of(network: str, counted: Mapping[str, str]) -> Work:
+def work_of(network: str, counted: Mapping[str, str], scheduled: float) -> Work:
     levels = [Misses(float(counted[f"l{k}_misses"]), float(counted[f"l{k}_streamed"]))
               for k in range(1, counted["cache"].count("+") + 2)]
     return Work.of_classes(
         {name[2:]: float(number) for name, number in counted.items() if name.startswith("n_")}, levels,
-        regions=sum(layer.groups for layer in layers_of(network) if layer.kind in PARALLEL))
+        regions=sum(layer.regions for layer in layers_of(network)),
+        scheduled=scheduled)

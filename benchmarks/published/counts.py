@@ -82,7 +82,8 @@ def count(of: Published) -> dict[str, Any]:
     row = {**{field: getattr(of, field) for field in KEY[:-1]}, "profile": device.id, "core": cluster.core,
            "runtime": f"{installation.runtime.project} {installation.runtime.version}",
            "emulator": found.facts["emulator"], "operators": len(graph.ops), "macs": graph.macs,
-           "instructions": counts.instructions, "load_bytes": counts.load_bytes, "store_bytes": counts.store_bytes}
+           "instructions": counts.instructions, "scheduled_cycles": counts.scheduled_cycles,
+           "load_bytes": counts.load_bytes, "store_bytes": counts.store_bytes}
     for k, (lines, streamed) in enumerate(zip((counts.l1_misses, counts.l2_misses, counts.l3_misses), counts.streamed,
                                               strict=False), 1):
         row |= {f"l{k}_misses": lines, f"l{k}_streamed": streamed}

@@ -85,4 +85,5 @@ def _counted(row: Mapping[str, str]) -> Counted:
               for k in (1, 2, 3) if row.get(f"l{k}_misses")]
     classes = {name[2:]: float(number) for name, number in row.items() if name.startswith("n_") and number}
     regions = float(row["operators"]) * region_share("tflite")
-    return Counted(Work.of_classes(classes, levels, regions), float(row["macs"]), row["runtime"])
+    return Counted(Work.of_classes(classes, levels, regions, float(row["scheduled_cycles"])), float(row["macs"]),
+                   row["runtime"])

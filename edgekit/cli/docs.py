@@ -18,6 +18,7 @@ from edgekit.cli.failures import EXIT_STATUSES
 from edgekit.cli.main import VERBS, cli
 from edgekit.devices import catalogue
 from edgekit.devices.core import Core, Rates
+from edgekit.devices.pipeline import Latencies, Pipeline
 from edgekit.formats.schemes import support
 from edgekit.recipe import load
 from edgekit.recipe.defaults import FIDELITY_DEFAULTS
@@ -44,6 +45,8 @@ def pages() -> dict[Path, str]:
         root / "recipes/recipe.schema.json": json.dumps(load.json_schema(), indent=2) + "\n",
         root / "device_profiles/device.schema.json": json.dumps(catalogue.json_schema(), indent=2) + "\n",
         root / "device_profiles/cores/core.schema.json": json.dumps(catalogue.json_schema(Core), indent=2) + "\n",
+        root / "device_profiles/pipelines/pipeline.schema.json":
+            json.dumps(catalogue.json_schema(Pipeline), indent=2) + "\n",
         root / "docs/recipes.md": _recipes(),
         root / "docs/devices.md": _devices(),
         root / "docs/cli.md": _cli(),
@@ -80,11 +83,14 @@ def _recipes() -> str:
 def _devices() -> str:
     devices = list(catalogue.load_devices().values())
     cores = [catalogue.get_core(id_) for id_ in catalogue.list_cores()]
-    described = [*((d.id, d.sources) for d in devices), *((c.id, c.sources) for c in cores)]
+    pipelines = catalogue.load_pipelines()
+    described = [*((d.id, d.sources) for d in devices), *((c.id, c.sources) for c in cores),
+                 *((f"pipeline {p.id}", p.sources) for p in pipelines)]
     return "\n".join([
         "# Device profiles\n", _NOTE,
         "A device profile is a YAML file that says what a model must fit; a core, in `device_profiles/cores/`, says "
-        "what its instructions and caches do. Every figure names its source, and where a maker publishes none the "
+        "what its instructions and caches do; a pipeline, in `device_profiles/pipelines/`, how instructions pass "
+        "through cores. Every figure names its source, and where a maker publishes none the "
         "source says what was assumed. `edgekit devices validate FILE` checks a profile, its cores too.\n",
         "## Keys\n", _table(("key", "value", "default", "meaning"), list(_fields(catalogue.json_schema()))),
         "## Devices\n",
@@ -102,11 +108,21 @@ def _devices() -> str:
         "## Keys of a core\n",
         _table(("key", "value", "default", "meaning"), list(_fields(catalogue.json_schema(Core)))),
         "## Cores\n", "Multiply-accumulates a cycle at most, latencies in cycles.\n",
-        _table(("id", "MIDR", "emulator", "decodes", "order", "vector pipes", *Rates.model_fields, "L1, L2 latency"), [
+        _table(("id", "MIDR", "emulator", "decodes", "order", "pipeline", "vector pipes", *Rates.model_fields,
+                "L1, L2 latency"), [
             [c.id, f"0x{c.implementer:x} 0x{c.part:03x} r{c.variant}", c.emulator, str(c.issue_width),
-             "out of order" if c.out_of_order else "in order", f"{c.simd.pipes} x {c.simd.bits} bits",
+             "out of order" if c.out_of_order else "in order", c.pipeline, f"{c.simd.pipes} x {c.simd.bits} bits",
              *("" if rate is None else f"{rate:g}" for rate in dict(c.macs_per_cycle).values()),
              f"{c.l1d.latency:g}, {c.l2.latency:g}"] for c in cores]),
+        "## Keys of a pipeline\n",
+        _table(("key", "value", "default", "meaning"), list(_fields(catalogue.json_schema(Pipeline)))),
+        "## Pipelines\n", "What starts in a cycle, and cycles until a result is there.\n",
+        _table(("id", "window", "loads, stores, both", "bytes loaded, stored", "integers", "branches",
+                *Latencies.model_fields, "sums"), [
+            [p.id, str(p.window or "in order"), f"{p.loads}, {p.stores}, {p.addresses}",
+             f"{p.load_bytes}, {p.store_bytes}", str(p.integers), str(p.branches),
+             *map(str, dict(p.latency).values()), ", ".join(map(str, dict(p.sum_latency).values()))]
+            for p in pipelines]),
         "## Sources\n", *(f"- {id_}: " + "; ".join(f"{figure}: {source}" for figure, source in sources.items())
                           for id_, sources in described), "",
     ])

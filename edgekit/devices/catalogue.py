@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekit.devices.core import Core
+from edgekit.devices.pipeline import Pipeline
 from edgekit.devices.profile import Cluster, Device
 from edgekit.errors import DeviceError, EdgekitError, RecipeError
 from edgekit.yamlfile.nearest import choices_hint
@@ -15,10 +16,10 @@ from edgekit.yamlfile.shipped import shipped_folder
 from edgekit.yamlfile.source import YamlSource, read_yaml
 from edgekit.yamlfile.validate import raise_problems, validated
 
-__all__ = ["find_device", "get_core", "get_device", "json_schema", "known_devices", "list_cores", "list_devices",
-           "load_core", "load_device", "load_devices"]
+__all__ = ["find_device", "get_core", "get_device", "get_pipeline", "json_schema", "known_devices", "list_cores",
+           "list_devices", "load_core", "load_device", "load_devices", "load_pipeline", "load_pipelines"]
 
-_P = TypeVar("_P", Device, Core)
+_P = TypeVar("_P", Device, Core, Pipeline)
 
 
 def list_devices() -> dict[str, Path]:
@@ -115,7 +116,37 @@ def get_core(id: str) -> Core:  # noqa: A002 - the profile's own key
 
 def load_core(path: Path) -> Core:
     """The core in a file. Raises RecipeError with every mistake of the file in ``problems``."""
-    return _load(Core, path)
+    return _load(Core, path, _pipeline_problems)
+
+
+def _pipeline_problems(core: Core, source: YamlSource) -> Iterator[EdgekitError]:
+    if core.pipeline not in (shipped := _pipelines()):
+        yield DeviceError("core-unknown", f"pipeline: there is no '{core.pipeline}'", where=source.where(("pipeline",)),
+                          next=choices_hint(core.pipeline, shipped))
+    elif core.out_of_order == (get_pipeline(core.pipeline).window is None):
+        order = "out of order" if core.out_of_order else "in order"
+        yield RecipeError("value-wrong", f"pipeline: the core is {order}, {core.pipeline} is not",
+                          where=source.where(("pipeline",)), next="name the pipeline of a core that is alike")
+
+
+def _pipelines() -> dict[str, Path]:
+    return {path.stem: path for path in sorted((shipped_folder("device_profiles") / "pipelines").glob("*.yaml"))}
+
+
+@cache
+def get_pipeline(id: str) -> Pipeline:  # noqa: A002 - the profile's own key
+    """The shipped pipeline with that id, which some core names."""
+    return load_pipeline(_pipelines()[id])
+
+
+def load_pipeline(path: Path) -> Pipeline:
+    """The pipeline in a file. Raises RecipeError with every mistake of the file in ``problems``."""
+    return _load(Pipeline, path)
+
+
+def load_pipelines() -> list[Pipeline]:
+    """All shipped ones. Raises RecipeError where one is wrong."""
+    return [load_pipeline(path) for path in _pipelines().values()]
 
 
 def _load(kind: type[_P], path: Path,
@@ -132,6 +163,6 @@ def _load(kind: type[_P], path: Path,
     return profile
 
 
-def json_schema(kind: type[Device] | type[Core] = Device) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a device profile or of a core, for editors."""
+def json_schema(kind: type[Device] | type[Core] | type[Pipeline] = Device) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a device profile, a core or a pipeline, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **kind.model_json_schema()}

@@ -12,8 +12,8 @@ __all__ = ["Core", "Rates", "figures_have_sources"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Macs = Annotated[float, Field(gt=0, le=1024)]
-_FIGURES = ("part", "variant", "features", "issue_width", "out_of_order", "simd", "macs_per_cycle", "l1d", "l2",
-            "latency")
+_FIGURES = ("part", "variant", "features", "issue_width", "out_of_order", "simd", "macs_per_cycle", "pipeline",
+            "l1d", "l2", "latency")
 
 # Which of the instructions that kernels are chosen by each CPU model of the emulator has (a64fx and max without SVE).
 _EMULATED: dict[str, set[str]] = {
@@ -96,6 +96,7 @@ class Core(_Part):
     out_of_order: bool = Field(description="whether instructions pass others that wait")
     simd: Simd
     macs_per_cycle: Rates
+    pipeline: Name = Field(description="how instructions pass through it, one of device_profiles/pipelines: cortex-a76")
     l1d: FirstLevel
     l2: SecondLevel
     sources: dict[Text, Text] = Field(description=f"where each figure is from: {', '.join(_FIGURES)}")

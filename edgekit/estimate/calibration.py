@@ -16,9 +16,11 @@ from edgekit.estimate.timing import CoreTiming
 __all__ = ["FEWEST", "Calibrated", "Sample", "apart", "calibrate"]
 
 FEWEST = 5  # samples
-# What the fit multiplies, and how far the logarithm of each factor goes for the price of one usual error.
-_CYCLES = {"multiply_add": 0.5, "integer_multiply": 0.5, "vector": 0.5, "vector_memory": 0.5, "memory": 0.5,
-           "integer": 0.5, "l1_miss": 0.7, "l2_miss": 0.7}
+# What the fit multiplies, and how far the logarithm of each factor goes for the price of one usual error. "compute" is
+# the factor of all instructions, scheduled or not; those of the groups are beside it.
+_GROUPS = {"multiply_add": 0.5, "integer_multiply": 0.5, "vector": 0.5, "vector_memory": 0.5, "memory": 0.5,
+           "integer": 0.5}
+_CYCLES = {"compute": 0.5, **_GROUPS, "l1_miss": 0.7, "l2_miss": 0.7}
 _OTHERS = {"line_ns": 0.7, "region_cycles": 0.7, "scale": 1.5, "operator_cycles": 3.0}
 _WIDTHS = np.array([*_CYCLES.values(), *_OTHERS.values()])
 _OPERATOR_CYCLES = 1000.0  # where the core's shipped costs have none: a call that meets cold predictors
@@ -106,7 +108,8 @@ class _Table:
             return values[rows]
 
         work = Work({name: some(numbers) for name, numbers in self.work.groups.items()},
-                    tuple(Misses(some(m.lines), some(m.streamed)) for m in self.work.levels), some(self.work.regions))
+                    tuple(Misses(some(m.lines), some(m.streamed)) for m in self.work.levels), some(self.work.regions),
+                    None if self.work.scheduled is None else some(self.work.scheduled))
         return _Table(work, self.ghz[rows], self.gb_s[rows], self.threads[rows], self.ms[rows])
 
 
@@ -118,13 +121,17 @@ def _apart(table: _Table, timing: CoreTiming, device: str) -> Any:
 
 def _moved(timing: CoreTiming, device: str, theta: Any) -> CoreTiming:
     by = dict(zip([*_CYCLES, *_OTHERS], map(math.exp, theta), strict=True))
-    cycles = timing.cycles.model_copy(update={name: getattr(timing.cycles, name) * by[name] for name in _CYCLES})
+    compute = {"share": by["compute"], **{name: by["compute"] * by[name] for name in _GROUPS}}
+    factors = {**by, **compute}
+    cycles, scheduled = (
+        costs.model_copy(update={name: cost * factors[name] for name, cost in costs if name in factors})
+        for costs in (timing.cycles, timing.scheduled))
     threads = timing.threads.model_copy(update={"region_cycles": timing.threads.region_cycles * by["region_cycles"]})
     own = timing.on(device)
     machine = own.model_copy(update={"line_ns": own.line_ns * by["line_ns"], "scale": own.scale * by["scale"]})
     calls = (timing.operator_cycles or _OPERATOR_CYCLES) * by["operator_cycles"]
-    return timing.model_copy(update={"cycles": cycles, "threads": threads, "machines": {device: machine},
-                                     "operator_cycles": calls})
+    return timing.model_copy(update={"cycles": cycles, "scheduled": scheduled, "threads": threads,
+                                     "machines": {device: machine}, "operator_cycles": calls})
 
 
 def _fit(table: _Table, timing: CoreTiming, device: str, start: Any) -> Any:

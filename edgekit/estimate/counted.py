@@ -17,7 +17,8 @@ def counted_work(counts: Counts, graph: OpGraph) -> Work:
     """What is priced of an emulated inference of ``graph``."""
     lines = (counts.l1_misses, counts.l2_misses, counts.l3_misses)[:len(counts.streamed)]
     levels = [Misses(n or 0, streamed) for n, streamed in zip(lines, counts.streamed, strict=True)]
-    return Work.of_classes(counts.by_class, levels, len(graph.ops) * region_share(graph.format))
+    return Work.of_classes(counts.by_class, levels, len(graph.ops) * region_share(graph.format),
+                           counts.scheduled_cycles)
 
 
 def counted_latency(counts: Counts, graph: OpGraph, place: Place,

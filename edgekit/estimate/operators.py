@@ -24,7 +24,7 @@ _KERNELS: dict[str, str] = {kind: kernel for kernel, kinds in {
     "max_pool": "max_pool", "avg_pool": "avg_pool", "mean": "mean", "reduce": "reduce cumsum", "argmax": "argmax",
     "sort": "topk sort", "pad": "pad", "concat": "concat split", "slice": "slice",
     "copy": "reshape expand scatter constant", "transpose": "transpose",
-    "gather": "embedding gather", "resize": "resize",
+    "gather": "embedding gather", "resize": "resize", "resize_nearest": "resize_nearest",
     "quantize": "quantize requantize dequantize"}.items() for kind in kinds.split()}
 # dtype of the computation -> the suffix; what is not named counts as float32: 32 and 64-bit integers
 _DTYPES = {"float16": "float16", "bfloat16": "float16", "int8": "int8", "uint8": "int8", "bool": "int8", "int4": "int8",

@@ -34,38 +34,43 @@ class Work:
         groups: executed instructions by group of ``timing.GROUPS``.
         levels: misses of each cache level, the first level first.
         regions: operators, each of which starts and ends the threads.
+        scheduled: cycles of the instructions by the core's pipelines; None where only their number is known.
     """
 
     groups: Mapping[str, float]
     levels: tuple[Misses, ...]
     regions: float
+    scheduled: float | None = None
 
     @classmethod
-    def of_classes(cls, by_class: Mapping[str, float], levels: Sequence[Misses], regions: float) -> Work:
+    def of_classes(cls, by_class: Mapping[str, float], levels: Sequence[Misses], regions: float,
+                   scheduled: float | None = None) -> Work:
         """From counts by instruction class. Raises KeyError for a class that has no group."""
         groups: dict[str, float] = {}
         for name, number in by_class.items():
             groups[GROUPS[name]] = groups.get(GROUPS[name], 0.0) + number
-        return cls(groups, tuple(levels), regions)
+        return cls(groups, tuple(levels), regions, scheduled)
 
 
 def stacked(works: Sequence[Work]) -> Work:
     """Several as one whose figures are numpy arrays, an element each, float64; :func:`price` takes it.
 
-    Where some have fewer cache levels than others, those between their first and their last miss nothing.
+    Where some have fewer cache levels than others, those between their first and their last miss nothing. Either all of
+    them were scheduled or none counts as such.
     """
     import numpy as np
 
-    def column(values: Iterable[float]) -> Any:
+    def column(values: Iterable[float | None]) -> Any:
         return np.array(list(values), float)
 
+    scheduled = all(work.scheduled is not None for work in works)
     most = max(len(work.levels) for work in works)
     levels = [(*w.levels[:-1], *[Misses(0, 0)] * (most - len(w.levels)), w.levels[-1]) for w in works]
     return Work({group: column(w.groups.get(group, 0.0) for w in works)
                  for group in sorted({group for w in works for group in w.groups})},
                 tuple(Misses(column(m.lines for m in level), column(m.streamed for m in level))
                       for level in zip(*levels, strict=True)),
-                column(w.regions for w in works))
+                column(w.regions for w in works), column(w.scheduled for w in works) if scheduled else None)
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,10 @@ def price(work: Work, timing: CoreTiming, ghz: float, gb_s: float, threads: int 
 
     All figures may be numpy arrays, one element an inference.
     """
-    cycles = sum(getattr(timing.cycles, group) * number for group, number in work.groups.items())
+    costs = timing.cycles if work.scheduled is None else timing.scheduled
+    cycles = sum(getattr(costs, group) * number for group, number in work.groups.items())
+    if work.scheduled is not None:
+        cycles += timing.scheduled.share * work.scheduled
     *near, last = work.levels
     lines = sum(cost * misses.cost(timing.cycles.streamed)
                 for misses, cost in zip(near, (timing.cycles.l1_miss, timing.cycles.l2_miss), strict=False))

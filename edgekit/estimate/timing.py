@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["GROUPS", "CoreTiming", "Cycles", "Group", "Machine", "Threading"]
+__all__ = ["GROUPS", "CoreTiming", "Cycles", "Group", "Machine", "Scheduled", "Threading"]
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Group = Literal["multiply_add", "integer_multiply", "vector", "vector_memory", "memory", "integer"]
@@ -24,8 +24,8 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Cycles(_Part):
-    """Cycles of the core for each instruction of a group, and for each line that a cache level has to fetch."""
+class Instructions(_Part):
+    """Cycles of the core for each instruction of a group."""
 
     multiply_add: float = Field(gt=0)
     integer_multiply: float = Field(gt=0)
@@ -33,6 +33,17 @@ class Cycles(_Part):
     vector_memory: float = Field(gt=0)
     memory: float = Field(gt=0)
     integer: float = Field(gt=0)
+
+
+class Scheduled(Instructions):
+    """Where the instructions were scheduled: the cycles of each beside a share of the schedule's."""
+
+    share: float = Field(gt=0, le=4, description="of the scheduled cycles")
+
+
+class Cycles(Instructions):
+    """Cycles of each instruction where there is no schedule, and of each line that a cache level has to fetch."""
+
     l1_miss: float = Field(ge=0)
     l2_miss: float = Field(ge=0, description="where a third level answers")
     streamed: float = Field(ge=0, le=1, description="of l1_miss and l2_miss, what a line costs that continues a stream")
@@ -58,6 +69,7 @@ class CoreTiming(_Part):
 
     core: Text
     cycles: Cycles
+    scheduled: Scheduled
     line_ns: float = Field(gt=0, description="nanoseconds for a line from memory, of a machine that nobody measured")
     streamed: float = Field(ge=0, le=1, description="of that, what a line costs that continues a stream")
     bus_share: float = Field(gt=0, le=2, description="of the memory's peak bandwidth, what lines from it reach")

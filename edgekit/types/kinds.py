@@ -13,6 +13,6 @@ KINDS = (
     "relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "prelu", "elu", "softmax",
     "layer_norm", "batch_norm", "group_norm",
     "avg_pool", "max_pool", "mean", "reduce", "argmax", "cumsum", "topk", "sort",
-    "reshape", "transpose", "concat", "split", "slice", "pad", "gather", "scatter", "expand", "resize", "cast",
-    "compare", "where", "constant", "quantize", "dequantize", "requantize", "loop", "other",
+    "reshape", "transpose", "concat", "split", "slice", "pad", "gather", "scatter", "expand", "resize",
+    "resize_nearest", "cast", "compare", "where", "constant", "quantize", "dequantize", "requantize", "loop", "other",
 )

@@ -27,10 +27,13 @@ class Counts(Data):
     """What one warm inference executes under emulation.
 
     ``streamed``: of each cache level's misses, those that continue a stream of misses, which a core fetches ahead.
+    ``scheduled_cycles``: that the core's pipelines take for the instructions, as its profile describes them, where
+    every load hits the first cache and every branch is foreseen.
     """
 
     kind: Literal["emulated"]
     instructions: int
+    scheduled_cycles: int
     by_class: dict[str, int]
     load_bytes: int
     store_bytes: int

@@ -9,8 +9,8 @@ import pytest
 from edgekit.devices.catalogue import get_core, list_cores, load_core, load_devices
 from edgekit.errors import DeviceError, RecipeError
 
-SOURCES = {"part", "variant", "features", "issue_width", "out_of_order", "simd", "macs_per_cycle", "l1d", "l2",
-           "latency"}
+SOURCES = {"part", "variant", "features", "issue_width", "out_of_order", "simd", "macs_per_cycle", "pipeline", "l1d",
+           "l2", "latency"}
 
 
 @pytest.mark.parametrize("id_", list_cores())
@@ -56,6 +56,8 @@ def test_an_unknown_core() -> None:
     ("emulator: cortex-a76", "emulator: cortex-a72",
      "emulator: has none of asimdhp, asimddp, i8mm, features name asimdhp, asimddp"),
     ("emulator: cortex-a76", "emulator: cortex-a77", "emulator: there is no 'cortex-a77'"),
+    ("pipeline: cortex-a76", "pipeline: cortex-a67", "pipeline: there is no 'cortex-a67'"),
+    ("pipeline: cortex-a76", "pipeline: cortex-a53", "pipeline: the core is out of order, cortex-a53 is not"),
     ("issue_width: 4", "issue_width: 40", "issue_width: must be at most 16, got 40"),
     ("issue_width: 4\n", "", "key 'issue_width' is missing"),
     ("out_of_order: true", "out_of_order: 1", "out_of_order: expected true or false, got 1"),

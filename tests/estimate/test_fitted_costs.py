@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ PRIOR = CoreTiming.model_validate({
     "threads": {"parallel_share": 0.797, "line_share": 0.797, "region_cycles": 121000},
     "cycles": {"multiply_add": 0.57, "integer_multiply": 0.383, "vector": 0.46, "vector_memory": 1.55, "memory": 0.833,
                "integer": 0.485, "l1_miss": 19.7, "l2_miss": 12, "streamed": 0.7},
+    "scheduled": {"share": 0.7, "multiply_add": 0.17, "integer_multiply": 0.11, "vector": 0.14, "vector_memory": 0.47,
+                  "memory": 0.25, "integer": 0.15},
     "provenance": {"rows": "60 rows of ncnn's benchmark on raspberry-pi-4b"}})
 GHZ, GB_S = 1.8, 12.8
 OWN = Machine(line_ns=12, scale=1.4)
@@ -79,6 +82,25 @@ def test_one_wrong_measurement_moves_little() -> None:
     given = samples(10, seed=0, noise=0.02)
     given[3] = Sample(given[3].work, GHZ, GB_S, 1, given[3].ms * 3)
     assert np.median(errors(calibrate(given, PRIOR, "mine"), samples(100, seed=1))) < 0.15
+
+
+def test_scheduled_samples_move_what_they_are_priced_by() -> None:
+    slow = PRIOR.model_copy(update={"scheduled": PRIOR.scheduled.model_copy(update={"share": 1.1}),
+                                    "machines": {"mine": OWN}})
+    cycles = np.random.default_rng(2).uniform(0.2, 0.8, 110)
+
+    def scheduled(given: list[Sample]) -> list[Sample]:
+        works = [replace(s.work, scheduled=c * sum(s.work.groups.values()))
+                 for s, c in zip(given, cycles, strict=False)]
+        return [replace(s, work=w, ms=price(w, slow, GHZ, GB_S, 1, OWN.line_ns).ms * OWN.scale)
+                for s, w in zip(given, works, strict=True)]
+
+    given, others = scheduled(samples(110, seed=0))[:10], scheduled(samples(110, seed=0))[10:]
+    fitted = calibrate(given, PRIOR, "mine")
+    assert np.median(errors(fitted, others)) < 0.05 < np.median(errors(PRIOR, others))
+    assert fitted.scheduled.share > PRIOR.scheduled.share
+    assert fitted.cycles.vector / PRIOR.cycles.vector == pytest.approx(
+        fitted.scheduled.vector / PRIOR.scheduled.vector, rel=1e-2)
 
 
 def test_what_no_sample_shows_stays() -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edgekit.estimate.price import Misses, Work, price, stacked
-from edgekit.estimate.timing import GROUPS, CoreTiming, Cycles, Threading
+from edgekit.estimate.timing import GROUPS, CoreTiming, Cycles, Scheduled, Threading
 from edgekit.measure.emulated.build import SOURCES
 
 CYCLES = Cycles(multiply_add=2, integer_multiply=3, vector=1, vector_memory=4, memory=1, integer=0.5, l1_miss=5,
                 l2_miss=20, streamed=0.5)
-TIMING = CoreTiming(core="some-core", cycles=CYCLES, line_ns=10, streamed=0.25, bus_share=0.5, spread=0.2,
-                    measured_spread=0.1, provenance={},
+SCHEDULED = Scheduled(share=0.5, multiply_add=0.2, integer_multiply=0.3, vector=0.1, vector_memory=0.4, memory=0.1,
+                      integer=0.05)
+TIMING = CoreTiming(core="some-core", cycles=CYCLES, scheduled=SCHEDULED, line_ns=10, streamed=0.25, bus_share=0.5,
+                    spread=0.2, measured_spread=0.1, provenance={},
                     threads=Threading(parallel_share=0.9, line_share=0.5, region_cycles=1000))
 NONE = Misses(0, 0)
 WIDE = 1e6  # GB/s: a bus that nothing waits for
@@ -29,6 +32,16 @@ def test_instructions_cost_their_cycles() -> None:
     found = price(work(), TIMING, ghz=2, gb_s=WIDE)
     assert found.compute_ms == pytest.approx((2e6 * 2 + 2e6 * 0.5 + 1e6) / 2e6)
     assert (found.memory_ms, found.overhead_ms) == (0, 0)
+
+
+def test_a_schedule_costs_a_share_and_what_stands_beside_it() -> None:
+    planned = replace(work(), scheduled=3e6)
+    found = price(planned, TIMING, ghz=2, gb_s=WIDE)
+    assert found.compute_ms == pytest.approx((3e6 * 0.5 + 2e6 * 0.2 + 2e6 * 0.05 + 1e6 * 0.1) / 2e6)
+    both = price(stacked([planned, replace(planned, scheduled=6e6)]), TIMING, ghz=2, gb_s=WIDE)
+    assert list(both.ms) == pytest.approx([found.ms, found.ms + 3e6 * 0.5 / 2e6])  # type: ignore[call-overload]
+    assert price(stacked([planned, work()]), TIMING, 2, WIDE).ms == pytest.approx(  # one without: none counts as such
+        [price(work(), TIMING, 2, WIDE).ms] * 2)
 
 
 def test_the_last_level_waits_for_memory() -> None:

@@ -25,7 +25,8 @@ _KERNELS = {"quantize_per_tensor": "quantize", "quantize_per_channel": "quantize
             "dequantize_per_token": "dequantize", "choose_qparams": "reduce", "embedding_byte": "embedding",
             "embedding_4bit": "embedding", "embedding_2bit": "embedding", "et_view": "reshape", "alias": "reshape",
             "clone": "reshape", "_clone_dim_order": "reshape", "_to_dim_order_copy": "cast",
-            "squeeze": "reshape", "unsqueeze": "reshape", "as_strided": "reshape"}
+            "squeeze": "reshape", "unsqueeze": "reshape", "as_strided": "reshape",
+            "upsample_nearest1d": "resize_nearest", "upsample_nearest2d": "resize_nearest"}
 
 
 def kind_of_xnn(node_type: str) -> str:

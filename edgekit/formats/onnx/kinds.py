@@ -98,8 +98,12 @@ def kind_of(node: NodeProto, constant_shape: Callable[[str], tuple[int, ...] | N
     kind = _KIND.get(node.op_type, "other")
     weights = [constant_shape(node.input[i]) for i in WEIGHT_INPUTS.get(node.op_type, ()) if i < len(node.input)]
     shape = next((s for s in weights if s is not None), None)
+    given = {a.name: a for a in node.attribute}
+    if kind == "resize":
+        mode = helper.get_attribute_value(given["mode"]) if "mode" in given else b"nearest"
+        return "resize_nearest" if mode == b"nearest" else kind
     if kind == "conv" and shape is not None:
-        group = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "group"), 1)
+        group = helper.get_attribute_value(given["group"]) if "group" in given else 1
         return "depthwise_conv" if group > 1 and shape[1] == 1 else "conv"
     # An Einsum stays a matrix product: its equation may be no linear layer's, and no scheme covers it.
     if kind == "matmul" and shape is not None and len(shape) > 1 and node.op_type != "Einsum":

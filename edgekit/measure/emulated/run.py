@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.devices.catalogue import get_pipeline
 from edgekit.devices.core import Core
 from edgekit.devices.profile import Cluster, Device
+from edgekit.devices.schedule import scheduled_cycles
 from edgekit.errors import ConversionError, DeviceError
 from edgekit.measure.emulated.device_root import cpu_model, write_root
 from edgekit.measure.emulated.installation import Installation
@@ -68,9 +70,11 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
         result = read_job(folder / "job", artifact)
     one, total = counted
     levels, = one["caches"]
+    cycles = scheduled_cycles(one["blocks"], one["instructions"], core, get_pipeline(core.pipeline))
     counts = Counts(
-        kind="emulated", instructions=one["instructions"], by_class=one["by_class"], load_bytes=one["load_bytes"],
-        store_bytes=one["store_bytes"], l1_misses=levels[0]["misses"], l2_misses=levels[1]["misses"],
+        kind="emulated", instructions=one["instructions"], scheduled_cycles=round(cycles), by_class=one["by_class"],
+        load_bytes=one["load_bytes"], store_bytes=one["store_bytes"],
+        l1_misses=levels[0]["misses"], l2_misses=levels[1]["misses"],
         l3_misses=levels[2]["misses"] if len(levels) > 2 else None,
         streamed=tuple(level["streamed"] for level in levels),
         peak_memory_bytes=max(total["peak_pages"] - bare, 0) * _PAGE)

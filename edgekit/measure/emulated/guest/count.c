@@ -5,8 +5,8 @@
  * QEMU 6 to 8) that it calls, so that it builds without QEMU's headers.
  *
  * The guest marks a stretch with a system call that no kernel has: number MARK, argument 1 to begin, 2 to end. The
- * counts between the two are appended to the file `out=`, one JSON object a line; the last line, "total", is written
- * when the guest ends. Argument 0, before the first run, starts the caches: loading a model would only slow them.
+ * counts between the two are appended to the file `out=`, one JSON object a line, with the blocks of instructions that ran
+ * most: how often, and their encodings. The last line, "total", is written when the guest ends, without blocks. Argument 0, before the first run, starts the caches: loading a model would only slow them.
  *
  * Arguments: out=FILE  pages=0|1  cache=KB:WAYS[+KB:WAYS...] (first level first; repeat for other caches that look on)
  * atomic=0|1
@@ -69,22 +69,23 @@ typedef struct block {
     struct block *next, *same_bucket;
     uint64_t runs, runs_at_mark;
     uint64_t address, hash;
-    uint32_t length, of_class[N_CLASSES];
+    uint32_t length, of_class[N_CLASSES], words[];
 } block;
 
-enum { BUCKETS = 1 << 16 };
+enum { BUCKETS = 1 << 16, RARE = 20000 }; /* a block that is less than 1 / RARE of all instructions is not written */
 static block *blocks, *buckets[BUCKETS];
 
 /* QEMU translates a block again after it flushed its buffer: the same code keeps the same counter. */
-static block *block_of(uint64_t address, uint64_t hash, uint32_t length, const uint32_t *of_class)
+static block *block_of(uint64_t address, uint64_t hash, uint32_t length, const uint32_t *of_class, const uint32_t *words)
 {
     block **bucket = &buckets[hash >> 48], *b;
     for (b = *bucket; b; b = b->same_bucket)
         if (b->hash == hash && b->address == address && b->length == length)
             return b;
-    b = calloc(1, sizeof *b);
+    b = calloc(1, sizeof *b + length * sizeof *words);
     b->hash = hash, b->address = address, b->length = length;
     memcpy(b->of_class, of_class, sizeof b->of_class);
+    memcpy(b->words, words, length * sizeof *words);
     b->next = blocks, blocks = b;
     b->same_bucket = *bucket, *bucket = b;
     return b;
@@ -252,19 +253,18 @@ static void translated(plugin_id id, struct tb *tb)
     (void)id;
     size_t n = qemu_plugin_tb_n_insns(tb);
     uint64_t address = qemu_plugin_tb_vaddr(tb), hash = address * 0x9e3779b97f4a7c15ull + n;
-    uint32_t of_class[N_CLASSES] = {0};
+    uint32_t of_class[N_CLASSES] = {0}, words[n];
     for (size_t k = 0; k < n; k++) {
         struct insn *insn = qemu_plugin_tb_get_insn(tb, k);
-        uint32_t word;
-        memcpy(&word, qemu_plugin_insn_data(insn), sizeof word);
-        enum insn_class c = classify(word);
+        memcpy(&words[k], qemu_plugin_insn_data(insn), sizeof words[k]);
+        enum insn_class c = classify(words[k]);
         of_class[c]++;
-        hash = (hash ^ word) * 0x100000001b3ull;
+        hash = (hash ^ words[k]) * 0x100000001b3ull;
         if ((count_pages || n_caches) && touches_memory(c))
             qemu_plugin_register_vcpu_mem_cb(insn, accessed, NO_REGS, READ_AND_WRITE, NULL);
     }
     pthread_mutex_lock(&lock);
-    block *b = block_of(address, hash, n, of_class);
+    block *b = block_of(address, hash, n, of_class, words);
     pthread_mutex_unlock(&lock);
     if (atomic_counts)
         qemu_plugin_register_vcpu_tb_exec_cb(tb, block_ran, NO_REGS, b);
@@ -284,7 +284,23 @@ static void begin(void)
             l->at_mark = l->now;
 }
 
-static void write_counts(const char *what)
+static void write_blocks(uint64_t instructions)
+{
+    const char *comma = "";
+    fprintf(out, ",\"blocks\":[");
+    for (const block *b = blocks; b; b = b->next) {
+        uint64_t runs = b->runs - b->runs_at_mark;
+        if (!runs || runs * b->length < instructions / RARE)
+            continue;
+        fprintf(out, "%s[%llu,\"", comma, (unsigned long long)runs), comma = ",";
+        for (uint32_t k = 0; k < b->length; k++)
+            fprintf(out, "%08x", b->words[k]);
+        fprintf(out, "\"]");
+    }
+    fputc(']', out);
+}
+
+static void write_counts(const char *what, bool with_blocks)
 {
     uint64_t of_class[N_CLASSES] = {0}, instructions = 0;
     for (block *b = blocks; b; b = b->next) {
@@ -312,7 +328,10 @@ static void write_counts(const char *what)
                     (unsigned long long)(l->now.streamed - l->at_mark.streamed));
         fputc(']', out);
     }
-    fprintf(out, "]}\n");
+    fputc(']', out);
+    if (with_blocks)
+        write_blocks(instructions);
+    fprintf(out, "}\n");
     fflush(out);
 }
 
@@ -329,7 +348,7 @@ static void syscall_begins(plugin_id id, unsigned cpu, int64_t number, uint64_t 
         pthread_mutex_lock(&lock);
         caches_on = true;
         if (a == MARK_END)
-            write_counts("inference");
+            write_counts("inference", true);
         begin();
         pthread_mutex_unlock(&lock);
     }
@@ -369,7 +388,7 @@ static void ended(plugin_id id, void *data)
     for (int c = 0; c < n_caches; c++)
         for (int k = 0; k < caches[c].n; k++)
             memset(&caches[c].levels[k].at_mark, 0, sizeof caches[c].levels[k].at_mark);
-    write_counts("total");
+    write_counts("total", false);
     fclose(out);
 }
 
