@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +14,10 @@ from daemons import Adbd, Machine, Sshd, adbd, android_root, arm64_root, sshd
 from test_emulated import FILES, example
 from workloads import Exported
 
+from edgekit.cli.main import run
 from edgekit.contracts import RunSettings
 from edgekit.errors import ConversionError, DeviceError, EdgekitError, UsageError
+from edgekit.estimate.timings import load_timing
 from edgekit.measure import remote
 from edgekit.measure.job import read_job
 from edgekit.plugins import TARGETS
@@ -84,6 +88,30 @@ def test_times_of_a_target_that_is_not_emulated(exported: Exported, connect: Cal
     assert (found.memory.kind, found.memory.peak_bytes > 0) == ("measured", True)
     assert any(word in operator.lower() for operator, _ in found.operators for word in ("conv", "delegate"))
     assert 0 < sum(ms for _, ms in found.operators) < 3 * max(found.times_ms)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "device"), [("ssh", "raspberry-pi-5"), ("adb", "pixel-8")])
+def test_calibrating_on_a_target(exported: Exported, connect: Callable[..., tuple[str, Machine]], kind: str,
+                                 device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                 capsys: pytest.CaptureFixture[str]) -> None:
+    """Five files run there, are counted here, and give costs; as long as the target passes for a real one."""
+    address, machine = connect(kind)
+    files = [shutil.copy(exported.out / "model.tflite", tmp_path / f"copy{k}.tflite") for k in range(5)]
+    out = tmp_path / "out.yaml"
+    arguments = ["devices", "calibrate", device, "--on", f"{kind}:{address}", *map(str, files), "--repeats", "2",
+                 "--output", str(out), "--json"]
+    assert run(arguments) == 4
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "target-emulated"
+    assert not out.exists()
+    monkeypatch.setattr(remote, "read_job", lambda *found: replace(read_job(*found), emulated=False))
+    assert run(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["models"]) == 5
+    # the emulator's clock is unsteady: how near they come says nothing
+    assert all(model["left_out_ms"] > 0 < model["measured_ms"] for model in found["models"])
+    assert load_timing(out).provenance["calibration_source"].startswith(f"edgekit on {kind}, medians of 2")
+    assert left(machine, kind) == []
 
 
 @pytest.mark.parametrize("kind", FOLDER)
