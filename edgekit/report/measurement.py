@@ -62,7 +62,6 @@ def _print_counts(counts: Counts, console: Console) -> None:
                        for k, (n, streamed) in enumerate(zip(lines, counts.streamed, strict=True), 1))
     console.print(Text(f"  instructions: {counts.instructions:,} in one warm inference [{counts.kind}]"))
     console.print(Text(f"    {classes}"))
-    console.print(Text(f"  cycles: {counts.scheduled_cycles:,} where every load hits the first cache [predicted]"))
     console.print(Text(f"  bytes: {counts.load_bytes:,} loaded, {counts.store_bytes:,} stored [{counts.kind}]"))
     console.print(Text(f"  cache misses: {levels} [{counts.kind}]"))
 

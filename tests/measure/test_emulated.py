@@ -76,6 +76,9 @@ def test_outputs_and_kernels(exported: Exported, name: str, device: str) -> None
     assert not {"sve", "sme"} & set(found.counts.by_class)
     assert found.counts.instructions == sum(found.counts.by_class.values())
     assert found.counts.l1_misses >= found.counts.l2_misses
+    width = get_core(get_device(device).clusters[0].core).issue_width
+    assert found.counts.instructions / width <= found.counts.scheduled_cycles
+    assert found.counts.scheduled_cycles < 3 * found.counts.instructions
 
 
 @pytest.mark.parametrize("name", FILES)

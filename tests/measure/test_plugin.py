@@ -70,6 +70,12 @@ int main(void) {{
         assert line["by_class"]["fp32_multiply_add"] == line["by_class"]["int8_dot"] == 1000
         assert 1000 <= line["by_class"]["branch"] < 1100
         assert sum(line["by_class"].values()) == line["instructions"]
+        loop = [text for runs, text in line["blocks"] if runs == 999]  # the first round is in the block before it
+        assert [[text[k:k + 8] for k in range(0, len(text), 8)] for text in loop] == [
+            ["4e22cc20", "4e859483", "f1000529", "54ffffa1"]]
+        known = sum(runs * len(text) // 8 for runs, text in line["blocks"])
+        assert 0.95 * line["instructions"] < known <= line["instructions"]
+    assert "blocks" not in lines[2]
 
 
 def test_caches_miss_what_does_not_fit(tmp_path: Path) -> None:
