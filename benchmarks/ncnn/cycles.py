@@ -18,24 +18,27 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import note
-from counts import RUNS, Run, execute
+from counts import RUNS, Run, execute, fetched_wheel
 from rows import DATA, SAME_CORE, machines
 
 from edgekit.devices.catalogue import get_core, get_pipeline
 from edgekit.devices.schedule import scheduled_cycles
-from edgekit.disk import cache_folder
+from edgekit.disk import cache_folder, sha256_of
+from edgekit.measure.emulated.installation import emulator
 
 KEPT = cache_folder() / "emulator" / "ncnn-blocks"
 
 
 def blocks_of(run: Run, network: Path) -> dict[str, Any]:
-    """The blocks that ran most, and the number of all instructions; empty where this wheel's ncnn cannot run it."""
-    kept = KEPT / f"{network.stem}.{run.core}.{run.wheel}.json"
+    """The blocks that ran most, and the number of all instructions; empty where it did not run, which is said."""
+    kept = KEPT / f"{network.stem}.{sha256_of(network)[:8]}.{run.core}.{run.wheel}.json"
     if not kept.is_file():
         found = execute(Run(run.core, run.wheel, ()), network)
+        if not found:
+            return {}
         KEPT.mkdir(parents=True, exist_ok=True)
         made = kept.with_suffix(".tmp")
-        made.write_text(json.dumps({k: found[0][1][k] for k in ("instructions", "blocks")} if found else {}))
+        made.write_text(json.dumps({k: found[0][1][k] for k in ("instructions", "blocks")}))
         made.replace(kept)
         note(f"{network.stem} on {run.core} by {run.wheel}")
     kept_blocks: dict[str, Any] = json.loads(kept.read_text())
@@ -46,6 +49,9 @@ def main() -> None:
     cores: dict[str, set[str]] = defaultdict(set)  # counted core model -> those that it stands for
     for machine in machines():
         cores[machine["counted"]].add(SAME_CORE.get(machine["core"], machine["core"]))
+    emulator()
+    for wheel in {run.wheel for run in RUNS}:
+        fetched_wheel(wheel)
     wanted = [(run, network) for run in RUNS for network in sorted((DATA / "params").glob("*.param"))]
     rows = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -161,12 +161,15 @@ def unscheduled(timing: CoreTiming, table: Table) -> CoreTiming:
 
 
 def spread_of(core: str, rows: Sequence[Row], left_out: Callable[[Row], str]) -> float:
-    """Half of the 90 % interval of ln(predicted / measured) of rows whose machine, or network, the fit did not see."""
-    found: list[float] = []
+    """Half of the 90 % interval of ln(predicted / measured) of rows whose machine, or network, the fit did not see: the
+    wider of those with their schedules and without."""
+    plain = [replace(row, work=replace(row.work, scheduled=None)) for row in rows]
+    found: tuple[list[float], list[float]] = ([], [])
     for left in sorted({left_out(row) for row in rows}):
-        found += errors_of(fit_core(core, [r for r in rows if left_out(r) != left]),
-                           [r for r in rows if left_out(r) == left])
-    return float(np.quantile(np.abs(found), INSIDE))
+        timing = fit_core(core, [r for r in rows if left_out(r) != left])
+        for errors, of in zip(found, (rows, plain), strict=True):
+            errors += errors_of(timing, [r for r in of if left_out(r) == left])
+    return max(float(np.quantile(np.abs(errors), INSIDE)) for errors in found)
 
 
 def document(timing: CoreTiming, rows: Sequence[Row]) -> dict[str, Any]:

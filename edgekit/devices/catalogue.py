@@ -121,8 +121,8 @@ def load_core(path: Path) -> Core:
 
 def _pipeline_problems(core: Core, source: YamlSource) -> Iterator[EdgekitError]:
     if core.pipeline not in (shipped := _pipelines()):
-        yield DeviceError("core-unknown", f"pipeline: there is no '{core.pipeline}'", where=source.where(("pipeline",)),
-                          next=choices_hint(core.pipeline, shipped))
+        yield DeviceError("pipeline-unknown", f"pipeline: there is no '{core.pipeline}'",
+                          where=source.where(("pipeline",)), next=choices_hint(core.pipeline, shipped))
     elif core.out_of_order == (get_pipeline(core.pipeline).window is None):
         order = "out of order" if core.out_of_order else "in order"
         yield RecipeError("value-wrong", f"pipeline: the core is {order}, {core.pipeline} is not",

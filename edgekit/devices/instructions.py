@@ -35,17 +35,18 @@ _KINDS: dict[Kind, str] = {
 _KIND = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 _SUMS = ("multiply_add", "integer_multiply_add", "dot", "matrix")
 # What keeps a part of its destination, which it so waits for; the second halves of narrowing instructions do too.
-_KEEPS = frozenset({"movk", "bfi", "bfxil", "bsl", "bit", "bif", "tbx", "sli", "sri", "ssra", "usra", "srsra", "ursra"})
+_KEEPS = frozenset({"movk", "bfi", "bfc", "bfxil", "bsl", "bit", "bif", "tbx", "sli", "sri", "ssra", "usra", "srsra",
+                    "ursra", "sqrdmlah", "sqrdmlsh", "aese", "aesd"})
 _FOUR_OPERANDS = ("fmadd", "fmsub", "fnmadd", "fnmsub")  # their sum is an operand of its own
-_WIDENS = re.compile(r"(.*[a-z](l|w)|zip|uzp|trn)2$")  # second halves that write all of their destination
-_INTEGER: dict[Kind, str] = {"multiply": "mul madd msub mneg smull umull smaddl umaddl smulh umulh",
+_WHOLE = re.compile(r"(.*[a-z](l|w)|zip|uzp|trn|rev3)2$")  # end in 2 and write all of their destination
+_INTEGER: dict[Kind, str] = {"multiply": "mul madd msub mneg smull umull smaddl umaddl smsubl umsubl smulh umulh",
                              "divide": "udiv sdiv"}
 _INTEGER_KIND = {name: kind for kind, names in _INTEGER.items() for name in names.split()}
-_COMPARES = frozenset({"cmp", "cmn", "tst", "ccmp", "ccmn", "fcmp", "fcmpe"})
+_COMPARES = frozenset({"cmp", "cmn", "tst", "ccmp", "ccmn", "fcmp", "fcmpe", "fccmp", "fccmpe"})
 _ASKS_FLAGS = frozenset({"csel", "cset", "csetm", "cinc", "cinv", "cneg", "csinc", "csinv", "csneg", "fcsel", "adc",
-                         "sbc", "ccmp", "ccmn"})
+                         "adcs", "sbc", "sbcs", "ngc", "ngcs", "ccmp", "ccmn", "fccmp", "fccmpe"})
 _BRANCHES = re.compile(r"(b|bl|br|blr|ret|cbz|cbnz|tbz|tbnz|b\..*)$")
-_SHIFTED = re.compile(r"\b(lsl|lsr|asr|ror|[su]xt[bhw])\b")
+_SHIFTED = re.compile(r"[wx]\d+, ([su]xt[bhw]|lsl|lsr|asr|ror)\b")
 _WIDE = re.compile(r"\.(16b|8h|4s|2d)\b|\bq\d")
 _BYTES = {"q": 16, "d": 8, "s": 4, "h": 2, "b": 1, "x": 8, "w": 4}
 
@@ -94,13 +95,14 @@ def _instruction(insn: Any) -> Instruction:
         return _memory(insn, found)
     if _BRANCHES.match(name):
         return Instruction("branch", (*registers, *flags))
-    if not any(r[0] in "vqdshb" for r in found):
+    if not any(map(_is_vector, found)):
         kind = _INTEGER_KIND.get(name) or ("shifted" if _SHIFTED.search(text) else "integer")
         return _computed(insn, kind, registers, flags, 0)
-    kind = _KIND.get(name) or ("transfer" if any(r[0] in "wx" for r in found) else
-                               "move" if name in ("mov", "movi", "fmov", "eor") and "[" not in text else "vector")
-    if name == "eor" and registers[1:] == registers[2:] * 2:
-        registers = registers[:1]  # clears its destination and waits for nothing
+    clears = name == "eor" and registers[1:] == registers[2:] * 2
+    kind = _KIND.get(name) or ("transfer" if not all(map(_is_vector, found)) else
+                               "move" if clears or (name in ("mov", "movi", "fmov") and "[" not in text) else "vector")
+    if clears:
+        registers = registers[:1]  # it waits for nothing
     return _computed(insn, kind, registers, flags, 16 if _WIDE.search(text) else 8)
 
 
@@ -110,7 +112,9 @@ def _computed(insn: Any, kind: Kind, registers: list[str], flags: tuple[str, ...
         return Instruction(kind, (*registers, *flags), ("flags",) if name in _COMPARES else (), size)
     made, *read = registers
     sums = kind in _SUMS and name not in _FOUR_OPERANDS
-    if sums or name in _KEEPS or insn.operands[0].vector_index >= 0 or (name.endswith("2") and not _WIDENS.match(name)):
+    half = name.endswith("2") and not _WHOLE.match(name)
+    constant = name in ("orr", "bic") and size and not read
+    if sums or half or constant or name in _KEEPS or insn.operands[0].vector_index >= 0:
         read.append(made)
     return Instruction(kind, (*read, *flags), (made, *["flags"] * insn.update_flags), size,
                        sums=made if sums else read[-1] if name in _FOUR_OPERANDS else None)
@@ -119,17 +123,22 @@ def _computed(insn: Any, kind: Kind, registers: list[str], flags: tuple[str, ...
 def _memory(insn: Any, found: list[str]) -> Instruction:
     load, address = insn.mnemonic.startswith("ld"), tuple(_addresses(insn))
     data = found[:next((k for k, operand in enumerate(insn.operands) if operand.type == _MEMORY), len(found))]
-    own, vector = tuple(_named(data)), any(r[0] in "vqdshb" for r in data)
+    own, vector = tuple(_named(data)), any(map(_is_vector, data))
     lane = any(operand.vector_index >= 0 for operand in insn.operands[:len(data)] if _is_register(operand))
     each = (8 if lane or insn.mnemonic.endswith("r") else 16 if _WIDE.search(insn.op_str) else 8)
     size = sum(each if r[0] == "v" else _BYTES.get(r[0], 8) for r in data)
     moved = address[:1] if insn.writeback else ()
     kind: Kind = ("vector_load" if vector else "load") if load else ("vector_store" if vector else "store")
-    reads = (*address, *(own if lane or not load else ()))
+    stride = tuple(_named(found[len(data):]))  # that moves the address on
+    reads = (*address, *stride, *(own if lane or not load else ()))
     return Instruction(kind, reads, (*(own if load else ()), *moved), size, address=moved[0] if moved else None)
 
 
 _REGISTER, _MEMORY = 1, 3  # capstone.arm64.ARM64_OP_REG, ARM64_OP_MEM
+
+
+def _is_vector(register: str) -> bool:
+    return register[0] in "vqdshb" and register != "sp"
 
 
 def _is_register(operand: Any) -> bool:

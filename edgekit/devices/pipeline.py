@@ -68,7 +68,7 @@ class Pipeline(_Part):
     loads: Ports = Field(description="that start in a cycle")
     stores: Ports = Field(description="the same")
     addresses: Ports = Field(description="loads and stores together")
-    load_bytes: Ports = Field(description="of a vector load in a cycle; a longer one takes several")
+    load_bytes: Ports = Field(description="in a cycle; a longer load takes several")
     store_bytes: Ports
     integers: Ports = Field(description="integer instructions that start in a cycle")
     multiplies: Ports = Field(description="of these, products and quotients")

@@ -2,7 +2,7 @@
 
 A block runs over and over, as the inner loops of kernels do, and its steady state counts. In order, an instruction
 starts when its operands are there, after or beside the one before; out of order, as soon as its operands are there and
-a place of the window is free. Branches are foreseen: what a wrong one costs is priced apart, as misses are.
+a place of the window is free. Branches are foreseen, and stores, branches and prefetches are waited for by nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgekit.devices.pipeline import Pipeline
 
 __all__ = ["block_cycles", "scheduled_cycles"]
 
-_ROUNDS = 6  # of a block; the second half of them counts
+_ROUNDS = 12  # of a block; the second half of them counts: whole cycles of two or three places, whatever its length
 _WINDOWS = 3  # at least so many windows of instructions
 _LANE_BITS, _PIPE_BYTES = 64, 8
 _PRODUCTS = 8  # int8 products of one 128-bit instruction into int16 sums
@@ -24,6 +24,7 @@ _WORD = 8  # hexadecimal digits
 _VECTOR: tuple[Kind, ...] = ("multiply_add", "float_multiply", "float", "float_divide", "integer_multiply",
                              "integer_multiply_add", "dot", "matrix", "vector", "move", "transfer")
 _PRODUCT_KINDS = ("integer_multiply", "integer_multiply_add")
+_UNAWAITED = ("none", "store", "vector_store", "branch", "prefetch")
 
 Use = tuple[str, int, int]  # a resource, how much of it, for how many cycles
 
@@ -44,7 +45,7 @@ def scheduled_cycles(blocks: Iterable[tuple[int, str]], instructions: int, core:
 def block_cycles(block: Sequence[Instruction], core: Core, pipeline: Pipeline) -> float:
     """Cycles of one run of ``block`` among many."""
     room = _room(core, pipeline)
-    plan = [(one, _uses(one, core, pipeline), _latency(one, pipeline)) for one in block]
+    plan = [(one, uses := _uses(one, core, pipeline), _latency(one, uses, pipeline)) for one in block]
     rounds = max(_ROUNDS, -(-_WINDOWS * (pipeline.window or 0) // len(block)))
     taken: dict[str, dict[int, int]] = {name: defaultdict(int) for name in room}
     ready: dict[str, int] = {}
@@ -84,7 +85,7 @@ def _room(core: Core, pipeline: Pipeline) -> dict[str, int]:
     room = {"loads": pipeline.loads, "stores": pipeline.stores, "addresses": pipeline.addresses,
             "integers": pipeline.integers, "multiplies": pipeline.multiplies, "branches": pipeline.branches,
             "lanes": core.simd.pipes * core.simd.bits // _LANE_BITS,
-            "products": max(int(core.macs_per_cycle.int8 // _PRODUCTS), 1)}
+            "divides": 1, "products": max(int(core.macs_per_cycle.int8 // _PRODUCTS), 1)}
     return room if pipeline.window else {**room, "places": core.issue_width}
 
 
@@ -101,8 +102,9 @@ def _uses(one: Instruction, core: Core, pipeline: Pipeline) -> list[Use]:
     if one.kind in _VECTOR:
         lanes = (pipeline.vector_pipes_held.transfer if one.kind == "transfer" else
                  max(one.size // _PIPE_BYTES, core.simd.bits // _LANE_BITS))
-        cycles = pipeline.latency.float_divide if one.kind == "float_divide" else 1
-        return [*places, _lanes(lanes, cycles, core), *[("products", 1, 1)] * (one.kind in _PRODUCT_KINDS)]
+        own: list[Use] = ([("products", 1, 1)] if one.kind in _PRODUCT_KINDS else
+                          [("divides", 1, pipeline.latency.float_divide)] if one.kind == "float_divide" else [])
+        return [*places, _lanes(lanes, 1, core), *own]
     if one.kind == "branch":
         return [*places, ("branches", 1, 1)]
     if one.kind == "none":
@@ -118,5 +120,9 @@ def _lanes(needed: int, cycles: int, core: Core) -> Use:
     return "lanes", min(needed, lanes), cycles * max(-(-needed // lanes), 1)
 
 
-def _latency(one: Instruction, pipeline: Pipeline) -> int:
-    return int(getattr(pipeline.latency, one.kind, 1))
+def _latency(one: Instruction, uses: Sequence[Use], pipeline: Pipeline) -> int:
+    """Of a load that takes several cycles, until its last register."""
+    if one.kind in _UNAWAITED:
+        return 1
+    more = max(cycles for _, _, cycles in uses) - 1 if one.kind in ("load", "vector_load") else 0
+    return int(getattr(pipeline.latency, one.kind)) + more

@@ -67,6 +67,10 @@ MEASURING: dict[str, tuple[str, str]] = {
         "a target gives no times of operators",
         "An emulated device has no clock that says anything of a device, and this machine's runtimes are called from "
         "Python. Targets behind ssh and adb give the runtime's own times of operators."),
+    "pipeline-unknown": (
+        "there is no description of a core's pipeline",
+        "A core names how instructions pass through it: one of device_profiles/pipelines/. Take that of a core that is "
+        "alike, or write one, with the sources of its figures."),
     "ssh-missing": (
         "the OpenSSH client is not installed",
         "The target ssh runs the real `ssh` client with its own configuration: install openssh-client."),

@@ -59,7 +59,8 @@ def calibrate(samples: Sequence[Sample], timing: CoreTiming, device: str,
     """``timing`` for ``device``, moved as far as the samples demand: the most likely costs a posteriori.
 
     The logarithms of predicted / measured, and those of the factors on cycles, lines, calls, regions and the machine's
-    scale, are least squares together. What no sample shows (several threads, a group that none executes) stays.
+    scale, are least squares together. What no sample shows (several threads) stays; a group of instructions that none
+    executes moves with the others.
 
     ``measured_spread`` of the result is half of the 90 % interval of ln(predicted / measured), each sample left out,
     by Student's t. Raises UsageError ``samples-few`` below :data:`FEWEST`.

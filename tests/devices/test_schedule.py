@@ -61,13 +61,14 @@ def test_order_matters_in_order_only() -> None:
     """A load right before its use: an in-order core waits, an out-of-order one takes the next round ahead."""
     use, others = FMLA_INTO_V8 | 30 << 5, fmla(8)[1:]  # fmla v8.4s, v30.4s, v1.s[0]
     late, early = [*others, LDR_Q30, use], [LDR_Q30, *others, use]
-    assert cycles("cortex-a53", late) == cycles("cortex-a53", early) + 2
+    assert cycles("cortex-a53", late) == cycles("cortex-a53", early) + 3
     assert cycles("cortex-a76", late) == pytest.approx(cycles("cortex-a76", early), abs=0.2)
 
 
 def test_a_chain_of_additions_and_a_nop() -> None:
     assert cycles("cortex-a76", [ADD_X1] * 6) == pytest.approx(6)
-    assert cycles("cortex-a53", [NOP] * 8) == 4
+    assert [cycles("cortex-a53", [NOP] * n) for n in (1, 3, 5, 8)] == [0.5, 1.5, 2.5, 4]
+    assert [cycles("cortex-a510", [NOP] * n) for n in (1, 3, 4)] == [pytest.approx(n / 3) for n in (1, 3, 4)]
     assert cycles("cortex-a76", [NOP] * 8) == pytest.approx(2)
 
 
@@ -83,6 +84,21 @@ def test_blocks_count_by_their_runs_and_the_rest_by_their_average() -> None:
     assert scheduled_cycles([(10, text), (5, nops)], 100, core, pipeline) == 10 * 8 + 5 * 2
     assert scheduled_cycles([(10, text), (5, nops)], 200, core, pipeline) == 2 * (10 * 8 + 5 * 2)
     assert scheduled_cycles([], 0, core, pipeline) == 0
+    assert scheduled_cycles([(10, text)], 80, core, pipeline) == 10 * 8
+
+
+def test_the_last_register_of_a_load_comes_when_all_have_passed() -> None:
+    """64 bytes by 8 a cycle, and what waits for them."""
+    four, use = 0x4C40253E, FMLA_INTO_V8 & ~(31 << 5) | 1 << 5  # ld1 {v30.8h - v1.8h}, [x9]; fmla v8.4s, v1.4s, ...
+    one = get_pipeline("cortex-a53").latency.vector_load
+    assert cycles("cortex-a53", [four, use]) == one + 7 + 1
+
+
+def test_a_division_leaves_room_for_other_vectors() -> None:
+    divide = 0x6E21FC1E  # fdiv v30.4s, v0.4s, v1.4s
+    alone = get_pipeline("cortex-a72").latency.float_divide
+    assert cycles("cortex-a72", [divide]) == alone
+    assert cycles("cortex-a72", [divide, *fmla(16)]) == alone
 
 
 @pytest.mark.parametrize("core", ["cortex-a35", "kryo", "oryon", "cortex-a510"])

@@ -5,8 +5,9 @@
  * QEMU 6 to 8) that it calls, so that it builds without QEMU's headers.
  *
  * The guest marks a stretch with a system call that no kernel has: number MARK, argument 1 to begin, 2 to end. The
- * counts between the two are appended to the file `out=`, one JSON object a line, with the blocks of instructions that ran
- * most: how often, and their encodings. The last line, "total", is written when the guest ends, without blocks. Argument 0, before the first run, starts the caches: loading a model would only slow them.
+ * counts between the two are appended to the file `out=`, one JSON object a line, with the blocks of instructions that
+ * ran most: how often, and their encodings. The last line, "total", is written when the guest ends, without blocks.
+ * Argument 0, before the first run, starts the caches: loading a model would only slow them.
  *
  * Arguments: out=FILE  pages=0|1  cache=KB:WAYS[+KB:WAYS...] (first level first; repeat for other caches that look on)
  * atomic=0|1
@@ -72,11 +73,12 @@ typedef struct block {
     uint32_t length, of_class[N_CLASSES], words[];
 } block;
 
-enum { BUCKETS = 1 << 16, RARE = 20000 }; /* a block that is less than 1 / RARE of all instructions is not written */
+enum { BUCKETS = 1 << 16, RARE = 20000 }; /* a block of less than 1 / RARE of all instructions is not written */
 static block *blocks, *buckets[BUCKETS];
 
 /* QEMU translates a block again after it flushed its buffer: the same code keeps the same counter. */
-static block *block_of(uint64_t address, uint64_t hash, uint32_t length, const uint32_t *of_class, const uint32_t *words)
+static block *block_of(uint64_t address, uint64_t hash, uint32_t length, const uint32_t *of_class,
+                       const uint32_t *words)
 {
     block **bucket = &buckets[hash >> 48], *b;
     for (b = *bucket; b; b = b->same_bucket)
@@ -252,6 +254,8 @@ static void translated(plugin_id id, struct tb *tb)
 {
     (void)id;
     size_t n = qemu_plugin_tb_n_insns(tb);
+    if (!n)
+        return;
     uint64_t address = qemu_plugin_tb_vaddr(tb), hash = address * 0x9e3779b97f4a7c15ull + n;
     uint32_t of_class[N_CLASSES] = {0}, words[n];
     for (size_t k = 0; k < n; k++) {
