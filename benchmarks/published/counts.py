@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import note
-from table import COUNTS, Published, load_published
+from table import CACHES, COUNTS, TOGETHER, Published, load_published
 
 from edgekit import api
 from edgekit.devices.catalogue import get_core, get_device
@@ -67,10 +67,13 @@ def export(folder: Path, of: Published) -> Path:
     return folder / "out" / "model.tflite"
 
 
-def count(of: Published) -> dict[str, Any]:
-    """The network's row on the device's core."""
+def count(of: Published, profile: str) -> dict[str, Any]:
+    """The network's row on the device's core; ``profile`` says with which caches."""
     device = get_device(of.machine.profile)
     cluster = device.clusters[of.machine.cluster]
+    if profile.endswith(TOGETHER):
+        l2_kb, l3_kb = CACHES[device.id]
+        device, cluster = (device.model_copy(update={"l3_kb": l3_kb}), cluster.model_copy(update={"l2_kb": l2_kb}))
     installation = installed("tflite")
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="published-") as temporary:
@@ -79,7 +82,7 @@ def count(of: Published) -> dict[str, Any]:
         inputs = [rng.standard_normal(t.shape).astype(t.dtype) for t in graph.inputs]
         found = run_artifact(installation, device, cluster, get_core(cluster.core), artifact, inputs, seconds=SECONDS)
     counts = found.counts
-    row = {**{field: getattr(of, field) for field in KEY[:-1]}, "profile": device.id, "core": cluster.core,
+    row = {**{field: getattr(of, field) for field in KEY[:-1]}, "profile": profile, "core": cluster.core,
            "runtime": f"{installation.runtime.project} {installation.runtime.version}",
            "emulator": found.facts["emulator"], "operators": len(graph.ops), "macs": graph.macs,
            "instructions": counts.instructions, "scheduled_cycles": counts.scheduled_cycles,
@@ -108,9 +111,11 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[dict[str, Any]] = list(csv.DictReader(COUNTS.open())) if COUNTS.is_file() else []
     done = {tuple(row[k] for k in KEY) for row in rows}
-    wanted = {p.key: p for p in load_published() if p.key not in done and options.only in p.name}
-    for k, of in enumerate(sorted(wanted.values(), key=lambda p: p.macs_m), 1):
-        rows.append(count(of))
+    every = {(*p.key[:-1], profile): p for p in load_published() for profile in (
+        p.machine.profile, *[p.machine.profile + TOGETHER] * (p.machine.profile in CACHES))}
+    wanted = {key: p for key, p in every.items() if key not in done and options.only in p.name}
+    for k, (key, of) in enumerate(sorted(wanted.items(), key=lambda pair: pair[1].macs_m), 1):
+        rows.append(count(of, key[-1]))
         write(rows, COUNTS)
         note(f"{k} of {len(wanted)}: {of.name}: {rows[-1]['instructions'] / 1e6:.1f} M instructions")
 

@@ -16,6 +16,10 @@ from edgekit.estimate.regions import region_share
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data" / "published"
+# Profiles whose several threads have more cache than one: KiB of their second levels together, and of the third beside
+# them, which Arm's DynamIQ Shared Unit fills with what they drop. Counted as a profile of that name and TOGETHER.
+TOGETHER = ", caches together"
+CACHES = {"pixel-4": (512 + 3 * 256, 2048 + 512 + 3 * 256)}
 ROWS, COUNTS = DATA / "rows.csv", DATA / "counts.csv"
 
 
