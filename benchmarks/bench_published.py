@@ -20,7 +20,7 @@ from typing import Any
 from bench import arguments, claim, note, publish
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "published"))
-from table import CACHES, TOGETHER, Counted, Published, load_counts, load_published
+from table import COUNTED_TOGETHER, TOGETHER, Counted, Published, load_counts, load_published
 
 from edgekit.devices.catalogue import get_device
 from edgekit.estimate.price import Price, price
@@ -57,7 +57,7 @@ def changed(of: Published, counts: dict[tuple[str, ...], Counted]) -> tuple[floa
     timing, profile = get_timing(of.machine.cores.core), of.machine.profile
     if timing.core == "kryo":
         return predict(of, counts[*of.key[:-1], "raspberry-pi-4b"], timing).ms, ["kernels"]
-    if profile in CACHES:
+    if profile in COUNTED_TOGETHER:
         return predict(of, counts[*of.key[:-1], profile + TOGETHER], timing).ms, ["caches"]
     return predict(of, counts[of.key], timing).ms, []
 

@@ -21,7 +21,7 @@ from bench import note
 from counts import RUNS, Run, execute, fetched_wheel
 from rows import DATA, SAME_CORE, machines
 
-from edgekit.devices.catalogue import get_core, get_pipeline
+from edgekit.devices.catalogue import get_core
 from edgekit.devices.schedule import scheduled_cycles
 from edgekit.disk import cache_folder, sha256_of
 from edgekit.measure.emulated.installation import emulator
@@ -57,7 +57,7 @@ def main() -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for (run, network), found in zip(wanted, pool.map(lambda pair: blocks_of(*pair), wanted), strict=True):
             for core in map(get_core, sorted(cores[run.core]) if found else ()):
-                cycles = scheduled_cycles(found["blocks"], found["instructions"], core, get_pipeline(core.pipeline))
+                cycles = scheduled_cycles(found["blocks"], found["instructions"], core)
                 rows.append({"network": network.stem, "counted": run.core, "wheel": run.wheel, "core": core.id,
                              "instructions": found["instructions"], "cycles": round(cycles)})
     with (DATA / "cycles.csv").open("w", newline="") as stream:

@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import note
-from table import CACHES, COUNTS, TOGETHER, Published, load_published
+from table import COUNTED_TOGETHER, COUNTS, TOGETHER, Published, caches_together, load_published
 
 from edgekit import api
 from edgekit.devices.catalogue import get_core, get_device
@@ -72,7 +72,7 @@ def count(of: Published, profile: str) -> dict[str, Any]:
     device = get_device(of.machine.profile)
     cluster = device.clusters[of.machine.cluster]
     if profile.endswith(TOGETHER):
-        l2_kb, l3_kb = CACHES[device.id]
+        l2_kb, l3_kb = caches_together(of.machine)
         device, cluster = (device.model_copy(update={"l3_kb": l3_kb}), cluster.model_copy(update={"l2_kb": l2_kb}))
     installation = installed("tflite")
     rng = np.random.default_rng(0)
@@ -112,7 +112,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = list(csv.DictReader(COUNTS.open())) if COUNTS.is_file() else []
     done = {tuple(row[k] for k in KEY) for row in rows}
     every = {(*p.key[:-1], profile): p for p in load_published() for profile in (
-        p.machine.profile, *[p.machine.profile + TOGETHER] * (p.machine.profile in CACHES))}
+        p.machine.profile, *[p.machine.profile + TOGETHER] * (p.machine.profile in COUNTED_TOGETHER))}
     wanted = {key: p for key, p in every.items() if key not in done and options.only in p.name}
     for k, (key, of) in enumerate(sorted(wanted.items(), key=lambda pair: pair[1].macs_m), 1):
         rows.append(count(of, key[-1]))

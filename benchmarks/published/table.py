@@ -16,10 +16,9 @@ from edgekit.estimate.regions import region_share
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data" / "published"
-# Profiles whose several threads have more cache than one: KiB of their second levels together, and of the third beside
-# them, which Arm's DynamIQ Shared Unit fills with what they drop. Counted as a profile of that name and TOGETHER.
+# Profiles that are counted once more, under their name and TOGETHER, with the caches that several threads have.
 TOGETHER = ", caches together"
-CACHES = {"pixel-4": (512 + 3 * 256, 2048 + 512 + 3 * 256)}
+COUNTED_TOGETHER = ("pixel-4",)
 ROWS, COUNTS = DATA / "rows.csv", DATA / "counts.csv"
 
 
@@ -68,6 +67,16 @@ class Counted:
     work: Work
     macs: float
     runtime: str
+
+
+def caches_together(of: Machine) -> tuple[int, int]:
+    """KiB of the second levels of all cores of the kind that ran a row, and of the third beside them.
+
+    Arm's DynamIQ Shared Unit fills the third level with what the second levels drop.
+    """
+    device = get_device(of.profile)
+    own = sum(cluster.count * cluster.l2_kb for cluster in device.clusters if cluster.core == of.cores.core)
+    return own, (device.l3_kb or 0) + own
 
 
 def load_published() -> list[Published]:

@@ -8,8 +8,9 @@ a place of the window is free. Branches are foreseen, and stores, branches and p
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from edgekit.devices.catalogue import get_pipeline
 from edgekit.devices.core import Core
 from edgekit.devices.instructions import Instruction, Kind, decode
 from edgekit.devices.pipeline import Pipeline
@@ -27,9 +28,10 @@ _PRODUCT_KINDS = ("integer_multiply", "integer_multiply_add")
 _UNAWAITED = ("none", "store", "vector_store", "branch", "prefetch")
 
 Use = tuple[str, int, int]  # a resource, how much of it, for how many cycles
+Taken = Mapping[str, dict[int, int]]  # of each resource, by cycle
 
 
-def scheduled_cycles(blocks: Iterable[tuple[int, str]], instructions: int, core: Core, pipeline: Pipeline) -> float:
+def scheduled_cycles(blocks: Iterable[tuple[int, str]], instructions: int, core: Core) -> float:
     """Cycles of ``instructions``, of which ``blocks`` are the most: how often each ran, its encodings in hexadecimal.
 
     What is in no block counts as the others do on average.
@@ -37,17 +39,18 @@ def scheduled_cycles(blocks: Iterable[tuple[int, str]], instructions: int, core:
     cycles = known = 0.0
     for runs, text in blocks:
         words = [int(text[k:k + _WORD], 16) for k in range(0, len(text), _WORD)]
-        cycles += runs * block_cycles([decode(word) for word in words], core, pipeline)
+        cycles += runs * block_cycles([decode(word) for word in words], core)
         known += runs * len(words)
     return cycles * instructions / known if known else 0.0
 
 
-def block_cycles(block: Sequence[Instruction], core: Core, pipeline: Pipeline) -> float:
+def block_cycles(block: Sequence[Instruction], core: Core) -> float:
     """Cycles of one run of ``block`` among many."""
+    pipeline = get_pipeline(core.pipeline)
     room = _room(core, pipeline)
     plan = [(one, uses := _uses(one, core, pipeline), _latency(one, uses, pipeline)) for one in block]
     rounds = max(_ROUNDS, -(-_WINDOWS * (pipeline.window or 0) // len(block)))
-    taken: dict[str, dict[int, int]] = {name: defaultdict(int) for name in room}
+    taken: Taken = {name: defaultdict(int) for name in room}
     ready: dict[str, int] = {}
     summed: dict[str, Kind] = {}
     retired: list[int] = []
@@ -65,12 +68,7 @@ def block_cycles(block: Sequence[Instruction], core: Core, pipeline: Pipeline) -
                 if register == one.sums and summed.get(register) == one.kind:
                     there -= latency - getattr(pipeline.sum_latency, one.kind)
                 start = max(start, there)
-            while any(taken[name][cycle] + amount > room[name]
-                      for name, amount, cycles in uses for cycle in range(start, start + cycles)):
-                start += 1
-            for name, amount, cycles in uses:
-                for cycle in range(start, start + cycles):
-                    taken[name][cycle] += amount
+            start = _placed(uses, start, taken, room)
             for register in one.writes:
                 ready[register] = start + (1 if register == one.address else latency)
                 summed[register] = one.kind
@@ -80,11 +78,22 @@ def block_cycles(block: Sequence[Instruction], core: Core, pipeline: Pipeline) -
     return (ends[-1] - ends[half - 1]) / (rounds - half)
 
 
+def _placed(uses: Sequence[Use], start: int, taken: Taken, room: Mapping[str, int]) -> int:
+    """The first cycle from ``start`` that has room for ``uses``, which are ``taken`` from then on."""
+    while any(taken[name][cycle] + amount > room[name]
+              for name, amount, cycles in uses for cycle in range(start, start + cycles)):
+        start += 1
+    for name, amount, cycles in uses:
+        for cycle in range(start, start + cycles):
+            taken[name][cycle] += amount
+    return start
+
+
 def _room(core: Core, pipeline: Pipeline) -> dict[str, int]:
     """How much of each resource a cycle has."""
     room = {"loads": pipeline.loads, "stores": pipeline.stores, "addresses": pipeline.addresses,
             "integers": pipeline.integers, "multiplies": pipeline.multiplies, "branches": pipeline.branches,
-            "lanes": core.simd.pipes * core.simd.bits // _LANE_BITS,
+            "lanes": _lanes(core),
             "divides": 1, "products": max(int(core.macs_per_cycle.int8 // _PRODUCTS), 1)}
     return room if pipeline.window else {**room, "places": core.issue_width}
 
@@ -95,7 +104,7 @@ def _uses(one: Instruction, core: Core, pipeline: Pipeline) -> list[Use]:
         cycles = max(-(-one.size // pipeline.load_bytes), 1)
         held = pipeline.vector_pipes_held
         lanes = 0 if one.kind != "vector_load" else held.load_64 if one.size <= _PIPE_BYTES else held.load_128
-        return [*places, ("loads", 1, cycles), ("addresses", 1, cycles), _lanes(lanes, cycles, core)]
+        return [*places, ("loads", 1, cycles), ("addresses", 1, cycles), _held(lanes, cycles, core)]
     if one.kind in ("store", "vector_store"):
         cycles = max(-(-one.size // pipeline.store_bytes), 1)
         return [*places, ("stores", 1, cycles), ("addresses", 1, cycles)]
@@ -104,7 +113,7 @@ def _uses(one: Instruction, core: Core, pipeline: Pipeline) -> list[Use]:
                  max(one.size // _PIPE_BYTES, core.simd.bits // _LANE_BITS))
         own: list[Use] = ([("products", 1, 1)] if one.kind in _PRODUCT_KINDS else
                           [("divides", 1, pipeline.latency.float_divide)] if one.kind == "float_divide" else [])
-        return [*places, _lanes(lanes, 1, core), *own]
+        return [*places, _held(lanes, 1, core), *own]
     if one.kind == "branch":
         return [*places, ("branches", 1, 1)]
     if one.kind == "none":
@@ -114,9 +123,13 @@ def _uses(one: Instruction, core: Core, pipeline: Pipeline) -> list[Use]:
     return [*places, ("integers", 1, 1), *[("multiplies", 1, 1)] * (one.kind == "multiply")]
 
 
-def _lanes(needed: int, cycles: int, core: Core) -> Use:
+def _lanes(core: Core) -> int:
+    return core.simd.pipes * core.simd.bits // _LANE_BITS
+
+
+def _held(needed: int, cycles: int, core: Core) -> Use:
     """A core with fewer lanes than an instruction needs takes it in several cycles."""
-    lanes = core.simd.pipes * core.simd.bits // _LANE_BITS
+    lanes = _lanes(core)
     return "lanes", min(needed, lanes), cycles * max(-(-needed // lanes), 1)
 
 

@@ -122,8 +122,7 @@ def _apart(table: _Table, timing: CoreTiming, device: str) -> Any:
 
 def _moved(timing: CoreTiming, device: str, theta: Any) -> CoreTiming:
     by = dict(zip([*_CYCLES, *_OTHERS], map(math.exp, theta), strict=True))
-    compute = {"share": by["compute"], **{name: by["compute"] * by[name] for name in _GROUPS}}
-    factors = {**by, **compute}
+    factors = by | {"share": by["compute"], **{name: by["compute"] * by[name] for name in _GROUPS}}
     cycles, scheduled = (
         costs.model_copy(update={name: cost * factors[name] for name, cost in costs if name in factors})
         for costs in (timing.cycles, timing.scheduled))

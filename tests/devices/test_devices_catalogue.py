@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from profile_support import problems
 
 from edgekit.devices.catalogue import (
     get_core,
@@ -13,7 +14,7 @@ from edgekit.devices.catalogue import (
     load_device,
     load_devices,
 )
-from edgekit.errors import DeviceError, EdgekitError, RecipeError
+from edgekit.errors import DeviceError
 
 GOOD = """\
 id: board
@@ -39,12 +40,6 @@ def write(folder: Path, text: str) -> Path:
     path = folder / "board.yaml"
     path.write_text(text)
     return path
-
-
-def problems(path: Path) -> list[EdgekitError]:
-    with pytest.raises(RecipeError) as failure:
-        load_device(path)
-    return failure.value.problems
 
 
 def test_shipped_profiles() -> None:
@@ -129,16 +124,16 @@ def test_a_profile_from_a_file(tmp_path: Path) -> None:
 ])
 def test_mistakes_have_a_place(tmp_path: Path, old: str, new: str, code: str, at: str) -> None:
     path = write(tmp_path, GOOD.replace(old, new, 1))
-    assert (code, f"{path}:{at}") in [(p.code, p.where) for p in problems(path)]
+    assert (code, f"{path}:{at}") in [(p.code, p.where) for p in problems(load_device, path)]
 
 
 def test_one_mistake_is_told_once(tmp_path: Path) -> None:
-    problem, = problems(write(tmp_path, GOOD.replace("max_ghz: 1.4", "max_ghz: 1400")))
+    problem, = problems(load_device, write(tmp_path, GOOD.replace("max_ghz: 1.4", "max_ghz: 1400")))
     assert problem.message == "clusters.0.max_ghz: must be at most 6, got 1400"
 
 
 def test_an_unknown_core_names_the_field_and_the_nearest(tmp_path: Path) -> None:
-    problem, = problems(write(tmp_path, GOOD.replace("cortex-a53", "cortex-a54")))
+    problem, = problems(load_device, write(tmp_path, GOOD.replace("cortex-a53", "cortex-a54")))
     assert problem.message == "clusters.0.core: there is no model of 'cortex-a54'"
     assert problem.exit_status == 4
     assert "did you mean 'cortex-a5" in str(problem.next)
@@ -160,7 +155,7 @@ def test_clusters_stand_fastest_first(tmp_path: Path, first: str, second: str, f
     if not faster:
         assert load_device(path).cores == 8
         return
-    problem, = problems(path)
+    problem, = problems(load_device, path)
     assert (problem.code, problem.where) == ("value-wrong", f"{path}:6:5")
     assert problem.message.startswith("clusters.1: ")
     assert "fastest cluster first" in str(problem.next)

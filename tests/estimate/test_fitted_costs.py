@@ -103,6 +103,17 @@ def test_scheduled_samples_move_what_they_are_priced_by() -> None:
         fitted.scheduled.vector / PRIOR.scheduled.vector, rel=1e-2)
 
 
+def test_a_group_that_no_sample_executes_moves_with_the_others() -> None:
+    given = [replace(s, work=replace(s.work, groups={**s.work.groups, "integer_multiply": 0.0}), ms=1.6 * s.ms)
+             for s in samples(8, seed=0, timing=PRIOR.model_copy(update={"machines": {"mine": OWN}}))]
+    fitted = calibrate(given, PRIOR, "mine")
+    moved = {name: cost / getattr(PRIOR.cycles, name) for name, cost in fitted.cycles if name in set(GROUPS.values())}
+    unseen = moved.pop("integer_multiply")
+    assert unseen > 1.05
+    assert min(moved.values()) < unseen < max(moved.values())
+    assert unseen == pytest.approx(fitted.scheduled.share / PRIOR.scheduled.share, rel=1e-3)
+
+
 def test_what_no_sample_shows_stays() -> None:
     fitted = calibrate(samples(8, seed=0), PRIOR, "mine")
     assert fitted.threads == PRIOR.threads

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.devices.catalogue import get_pipeline
 from edgekit.devices.core import Core
 from edgekit.devices.profile import Cluster, Device
 from edgekit.devices.schedule import scheduled_cycles
@@ -70,7 +69,7 @@ def run_artifact(installation: Installation, device: Device, cluster: Cluster, c
         result = read_job(folder / "job", artifact)
     one, total = counted
     levels, = one["caches"]
-    cycles = scheduled_cycles(one["blocks"], one["instructions"], core, get_pipeline(core.pipeline))
+    cycles = scheduled_cycles(one["blocks"], one["instructions"], core)
     counts = Counts(
         kind="emulated", instructions=one["instructions"], scheduled_cycles=round(cycles), by_class=one["by_class"],
         load_bytes=one["load_bytes"], store_bytes=one["store_bytes"],
