@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgekit.devices.profile import Device
     from edgekit.pipeline.request import ExportRequest
     from edgekit.recipe.load import LoadedRecipe
+    from edgekit.types.bundle import BundleReport, Delivery
     from edgekit.types.calibration import Calibration
     from edgekit.types.estimate import Estimate, Tier
     from edgekit.types.graph import OpGraph
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from edgekit.types.report import ExportReport
     from edgekit.types.verification import Verification
 
-__all__ = ["calibrate", "estimate", "export", "inspect", "measure", "plan", "verify"]
+__all__ = ["bundle", "calibrate", "estimate", "export", "inspect", "measure", "plan", "verify"]
 
 
 def _request(workload: str, recipe: str | Path, device: str | None, formats: Sequence[str], weights: Path | None,
@@ -132,7 +133,7 @@ def verify(artifact: Path, workload: str, *, weights: Path | None = None, inputs
 
 
 def measure(artifact: Path, on: str, *, threads: int = 1, warmup: int = 3, repeats: int = 20, operators: bool = False,
-            oldest_runtime: bool = False, timeout_seconds: float = 600.0) -> Measurement:
+            oldest_runtime: bool = False, app: bool = False, timeout_seconds: float = 600.0) -> Measurement:
     """Runs an artifact on a target and compares its outputs with this machine's.
 
     Args:
@@ -140,6 +141,7 @@ def measure(artifact: Path, on: str, *, threads: int = 1, warmup: int = 3, repea
         warmup, repeats: runs before, and runs of, what is timed; an emulated device counts one warm run.
         operators: also the runtime's own time of each operator, where it gives one.
         oldest_runtime: also whether tflite_runtime 2.14, the last release, loads and runs a ``.tflite``, and alike.
+        app: inside the sample app that ``edgekit bundle`` filled and that is installed on the ``adb`` device.
 
     Raises UsageError for an unknown target, DeviceError where the target cannot be used, ConversionError where the
     artifact does not run there, EnvironmentProblem where something is not set up. Look at ``agreement`` and ``fit``.
@@ -150,8 +152,11 @@ def measure(artifact: Path, on: str, *, threads: int = 1, warmup: int = 3, repea
     if oldest_runtime and name != "tflite":
         raise UsageError("oldest-runtime-format", "the oldest runtime reads .tflite files only", where=str(artifact),
                          next="leave --oldest-runtime away for other formats")
+    if app and (on.partition(":")[0] != "adb" or operators or oldest_runtime):
+        raise UsageError("app-options", "--app runs on adb[:SERIAL], without --operators and --oldest-runtime",
+                         cause="the app is Android's, and times whole inferences only", next="--on adb --app")
     return measure_artifact(name, artifact, on, RunSettings(warmup, repeats, threads, operators, timeout_seconds),
-                            oldest=oldest_runtime)
+                            oldest=oldest_runtime, app=app)
 
 
 def estimate(artifact: Path, devices: Sequence[str], *, tier: Tier = "counts", threads: int | None = None,
@@ -213,3 +218,23 @@ def calibrate(device: str, *, measurements: Path | None = None, on: str | None =
         rows = (measured_rows(measurements, device) if measurements is not None
                 else measured_on(str(on), artifacts, device, threads, repeats, timeout_seconds, told))
         return calibrate_device(device, rows, out, timeout_seconds, told)
+
+
+def bundle(folder: Path, app: Path, *, formats: Sequence[str] = (), device: str | None = None,
+           abis: Sequence[str] = (), delivery: Delivery | None = None, check: bool = False) -> BundleReport:
+    """Puts artifacts, golden vectors and ``bundle.json`` into an app's folder ``bundle``, which edgekit alone writes.
+
+    Args:
+        folder: what :func:`export` published.
+        app: the sample app ``android_demo``, or one made from it.
+        formats: a selection; by default all that ``folder`` holds.
+        device: whose budget for an app the predicted memory is held against; by default the recipe's.
+        abis: of native code that the app ships; by default arm64-v8a.
+        delivery: ``assets``, the default, or ``ai-pack`` for a model too large for the app's own download.
+        check: write nothing; the report's ``stale`` names what is not as it would be written, by the choices that the
+            app's bundle was made with where others are not given.
+
+    Raises UsageError for a folder or an app that is not what it should be, DeviceError where the model does not fit.
+    """
+    from edgekit.bundle.bundle import bundle_app
+    return bundle_app(folder, app, formats, device, abis, delivery, check=check)

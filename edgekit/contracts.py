@@ -15,6 +15,7 @@ from edgekit.types.artifact import Artifact
 from edgekit.types.graph import OpGraph, Source
 from edgekit.types.latency import Counts, Memory
 from edgekit.types.layer import LayerValue
+from edgekit.types.measurement import GoldenCheck
 from edgekit.types.scheme import Scheme, SchemeSupport
 from edgekit.types.tensor import TensorSpec
 
@@ -239,7 +240,7 @@ class TargetRun:
     """What a target found. ``times_ms`` is empty where its clock says nothing of a device: then there are ``counts``.
 
     ``outputs`` are those of the last run, in the artifact's own dtypes and layout. ``budget_mb`` is what an app may
-    use on the device, where the target knows.
+    use on the device, where the target knows. ``golden`` are golden vectors that the target compared by itself.
     """
 
     outputs: tuple[np.ndarray, ...]
@@ -251,6 +252,7 @@ class TargetRun:
     device: str | None = None
     core: str | None = None
     budget_mb: int | None = None
+    golden: tuple[GoldenCheck, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("edgekit.cli.verify:verify", "Compare an artifact with the float model."),
     "estimate": ("edgekit.cli.estimate:estimate", "Predict an artifact's latency and memory on devices; its size."),
     "measure": ("edgekit.cli.measure:measure", "Run an artifact here, on an emulated Arm device, a board or a phone."),
+    "bundle": ("edgekit.cli.bundle:bundle", "Put artifacts into the Android app, with what it checks them by."),
     "recipes": ("edgekit.cli.recipes:recipes", "List, show and validate recipes; print schema and schemes."),
     "devices": ("edgekit.cli.devices:devices", "List, show and validate device profiles."),
     "cache": ("edgekit.cli.cache:cache", "Look into and prune what earlier runs kept."),

@@ -18,14 +18,15 @@ from edgekit.errors import BudgetMissed, DeviceError
 @click.option("--repeats", type=click.IntRange(min=1), default=20, show_default=True, help="Runs that are timed.")
 @click.option("--operators", is_flag=True, help="Also the runtime's own time of each operator.")
 @click.option("--oldest-runtime", is_flag=True, help="Also whether tflite_runtime 2.14 runs a .tflite, emulated.")
+@click.option("--app", is_flag=True, help="Run it inside the sample app that `edgekit bundle` filled.")
 @click.option("--timeout", type=click.FloatRange(1, 86400), default=600, show_default=True,
               help="Seconds for each step: loading, pushing, running.")
 @json_option
 def measure(artifact: Path, target: str, threads: int, warmup: int, repeats: int, operators: bool,
-            oldest_runtime: bool, timeout: float, as_json: bool) -> int:
+            oldest_runtime: bool, app: bool, timeout: float, as_json: bool) -> int:
     from edgekit import api
     found = api.measure(artifact, target, threads=threads, warmup=warmup, repeats=repeats, operators=operators,
-                        oldest_runtime=oldest_runtime, timeout_seconds=timeout)
+                        oldest_runtime=oldest_runtime, app=app, timeout_seconds=timeout)
     if as_json:
         emit_json("measurement", 1, found.model_dump(mode="json"))
     else:

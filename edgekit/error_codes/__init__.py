@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from edgekit.error_codes.bundling import BUNDLING
 from edgekit.error_codes.making import MAKING
 from edgekit.error_codes.measuring import MEASURING
 
 __all__ = ["CODES"]
 
 # code -> (title, explanation with the usual ways out)
-CODES: dict[str, tuple[str, str]] = dict(sorted((MAKING | MEASURING).items()))
+CODES: dict[str, tuple[str, str]] = dict(sorted((MAKING | MEASURING | BUNDLING).items()))

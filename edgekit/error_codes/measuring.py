@@ -10,6 +10,40 @@ MEASURING: dict[str, tuple[str, str]] = {
         "adb is not installed",
         "The target adb runs the real `adb` client: install Debian's or Ubuntu's package adb, or Google's platform "
         "tools, and have it on the PATH."),
+    "app-crashed": (
+        "the sample app ended in the middle",
+        "Its process was gone and had left no result. The cause has the last lines that tell of the device's own crash "
+        "log (`adb logcat -d -b crash`). A system short of memory ends apps without any. Without --app the same file "
+        "runs in a small program: where that works, the app or its library is at fault."),
+    "app-failed": (
+        "the sample app could not do what it was asked",
+        "The cause has the app's words. App and edgekit are to be of one release: fill the app again with "
+        "`edgekit bundle DIR --app PATH`, build it and install it."),
+    "app-format": (
+        "the sample app does not run a format",
+        "It has LiteRT, ExecuTorch and ONNX Runtime, each in an app of its own. Another package's format is measured "
+        "without --app, where its target can."),
+    "app-missing": (
+        "the sample app is not installed on the device",
+        "`edgekit measure --app` runs an artifact inside the app: fill it with `edgekit bundle DIR --app PATH`, then "
+        "`gradle installLitertDebug` in PATH (installExecutorchDebug, installOnnxDebug) with the device "
+        "connected. Each format is an app of its own."),
+    "app-model-changed": (
+        "the sample app holds another model",
+        "The app's model has another sha256 than the artifact: it was exported anew since. Fill the app again with "
+        "`edgekit bundle DIR --app PATH`, build it and install it."),
+    "app-options": (
+        "--app was asked together with what it cannot do",
+        "The sample app runs on Android devices, --on adb or adb:SERIAL. It times whole inferences: the runtime's own "
+        "times of operators come from a run without --app, and so does --oldest-runtime."),
+    "app-refused": (
+        "the device did not start the sample app's benchmark",
+        "The cause has the words of Android's `am`. Its activity may be started by adb's shell only (permission DUMP). "
+        "An app from another release of edgekit may have none: build it again and install it."),
+    "app-result": (
+        "what the sample app wrote cannot be used",
+        "The result is cut short, is not the document edgekit/app-result/1, or answers something else than was asked. "
+        "No figure of it is taken. Look for a full disk on the device; build the app from this release of edgekit."),
     "calibration-device": (
         "a calibration is another device's",
         "`DEVICE.calibration.yaml` holds what instructions cost on one device. `edgekit estimate` takes the one beside "
@@ -46,6 +80,10 @@ MEASURING: dict[str, tuple[str, str]] = {
         "the golden vectors beside an artifact cannot be read",
         "`edgekit measure` feeds an artifact the first golden vector beside it. Export the model again, or move the "
         "artifact elsewhere: then made-up inputs are used."),
+    "golden-missing": (
+        "there are no golden vectors beside an artifact",
+        "The sample app answers its own golden vectors, so the comparison needs them here too: measure the artifact in "
+        "the folder that `edgekit export` wrote, with golden/ and manifest.json, from which the app was filled."),
     "memory-format": (
         "nobody knows how a format's runtime plans its memory",
         "Peak memory is predicted for LiteRT, ExecuTorch and ONNX Runtime, whose planners are public and whose own "

@@ -15,7 +15,7 @@ from edgekit.errors import DeviceError, EnvironmentProblem
 from edgekit.measure.emulated.installation import installed
 from edgekit.measure.remote import Done, RemoteRun, no_space
 
-__all__ = ["AdbTarget"]
+__all__ = ["AdbShell", "AdbTarget", "connect"]
 
 _CONNECT_S = 30
 _END = "edgekit-status:"
@@ -30,13 +30,21 @@ class AdbTarget:
     in_process = False
 
     def prepare(self, address: str, format_name: str) -> None:
-        if not shutil.which("adb"):
-            raise EnvironmentProblem("adb-missing", "adb is not installed", next="apt-get install adb")
         installation = installed(format_name)
-        self._remote = RemoteRun(_AdbShell(_serial(address)), installation)
+        self._remote = RemoteRun(connect(address), installation)
 
     def run(self, artifact: Path, inputs: Sequence[np.ndarray], settings: RunSettings) -> TargetRun:
         return self._remote.run(artifact, inputs, settings)
+
+
+def connect(address: str) -> AdbShell:
+    """The device of that serial, or the one that is connected.
+
+    Raises EnvironmentProblem without adb, DeviceError where the device is not there, not ready, or not the only one.
+    """
+    if not shutil.which("adb"):
+        raise EnvironmentProblem("adb-missing", "adb is not installed", next="apt-get install adb")
+    return AdbShell(_serial(address))
 
 
 def _serial(wanted: str) -> str:
@@ -60,7 +68,7 @@ def _serial(wanted: str) -> str:
                       next="connect it and look at `adb devices`")
 
 
-class _AdbShell:
+class AdbShell:
     """See ``remote.Shell``."""
 
     def __init__(self, serial: str) -> None:

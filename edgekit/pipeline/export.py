@@ -19,12 +19,12 @@ from edgekit.pipeline.memory import give_back
 from edgekit.pipeline.predict import with_estimate
 from edgekit.pipeline.prepare import Prepared, prepare
 from edgekit.pipeline.produce import Produced, Widening, produce
-from edgekit.pipeline.publish import Staging
 from edgekit.pipeline.request import ExportRequest, check_support
 from edgekit.pipeline.run import Run
 from edgekit.recipe.load import canonical
 from edgekit.report.html import render
 from edgekit.report.jsonio import document
+from edgekit.staging import Staging
 from edgekit.types.report import ExportReport, FormatFailure
 from edgekit.types.scheme import SchemeSupport
 from edgekit.verify.golden import write_golden
@@ -126,6 +126,8 @@ def export(request: ExportRequest, run: Run) -> ExportReport:
             warnings=tuple(prepared.workload.warnings), exit_status=_status(lines, failed))
         (staging.folder / "report.json").write_text(document(report), encoding="utf-8")
         (staging.folder / "report.html").write_text(render(report), encoding="utf-8")
-        staging.publish(log=run.log, tools=report.tools, recipe=report.recipe,
-                        workload_hash=prepared.captured.hash)
+        if run.log.exists():
+            shutil.copyfile(run.log, staging.folder / "log.txt")
+        staging.publish(workload_hash=prepared.captured.hash, recipe=report.recipe,
+                        tools=dict(sorted(report.tools.items())))
     return report

@@ -5,16 +5,28 @@ from __future__ import annotations
 from edgekit.types.base import Data
 from edgekit.types.latency import Counts, Latency, Memory
 
-__all__ = ["Agreement", "Fit", "Measurement", "OldestRuntime", "OperatorTime"]
+__all__ = ["Agreement", "Fit", "GoldenCheck", "Measurement", "OldestRuntime", "OperatorTime"]
 
 
 class Agreement(Data):
     """The target's outputs against this machine's, both of the same artifact on the same inputs.
 
     ``max_abs`` and ``tolerance`` are those of the output that comes nearest to its tolerance, in the output's units.
+    Golden vectors that the target checked itself count: one that fails is what then stands here.
     """
 
     identical: bool
+    max_abs: float
+    tolerance: float
+    agrees: bool
+
+
+class GoldenCheck(Data):
+    """A golden vector that the target itself ran and compared: its largest error and the tolerance of that output.
+
+    An error that is not finite is the largest float, because JSON has no infinity.
+    """
+
     max_abs: float
     tolerance: float
     agrees: bool

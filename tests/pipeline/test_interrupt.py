@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from edgekit.pipeline.isolation import Limits, result_of, run_isolated
-from edgekit.pipeline.publish import Staging
+from edgekit.staging import Staging
 from edgekit.pipeline.run import Run
 
 def produce(run, name):

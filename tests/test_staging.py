@@ -8,7 +8,7 @@ import pytest
 
 from edgekit.disk import sha256_of
 from edgekit.errors import EnvironmentProblem, UsageError
-from edgekit.pipeline.publish import Staging, check_replaceable, is_edgekit_output
+from edgekit.staging import Staging, check_replaceable, is_edgekit_output
 
 
 def publish(out, text="model"):
@@ -16,14 +16,7 @@ def publish(out, text="model"):
         (staging.folder / "golden").mkdir()
         (staging.folder / "golden" / "a.bin").write_bytes(b"\0\1")
         (staging.folder / "model.onnx").write_text(text)
-        log = staging.folder.parent / "run.log"
-        log.write_text("noise")
-        finish(staging, log)
-        log.unlink()
-
-
-def finish(staging, log):
-    staging.publish(log=log, tools={"torch": "2", "onnx": "1"}, recipe={"name": "r"}, workload_hash="abc")
+        staging.publish(tools={"onnx": "1", "torch": "2"}, workload_hash="abc")
 
 
 def siblings(out):
@@ -36,7 +29,7 @@ def test_manifest_lists_every_file(tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["schema"] == "edgekit/manifest/1"
     assert manifest["workload_hash"] == "abc"
-    assert list(manifest["files"]) == ["golden/a.bin", "log.txt", "model.onnx"]
+    assert list(manifest["files"]) == ["golden/a.bin", "model.onnx"]
     assert manifest["files"]["model.onnx"] == {"sha256": sha256_of(out / "model.onnx"), "bytes": 5}
     assert list(manifest["tools"]) == ["onnx", "torch"]
     assert siblings(out) == ["dist"]
@@ -142,7 +135,6 @@ def test_failed_swap_rolls_back(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "rename", second_fails)
     with pytest.raises(OSError, match="disk trouble"):
         publish(out, "second")
-    (tmp_path / "run.log").unlink()
     assert (out / "model.onnx").read_text() == "model"
     assert siblings(out) == ["dist"]
 

@@ -1,4 +1,4 @@
-"""The output folder appears in one step, whole, or not at all: built beside its place, then renamed into it."""
+"""A folder that edgekit writes appears whole, or not at all: built beside its place, then renamed into it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def check_replaceable(out: Path) -> None:
     what = f"has no {MANIFEST} of edgekit's and is not empty" if out.is_dir() else "is not a folder"
     raise UsageError("output-not-edgekit", f"the output {str(out)!r} exists and {what}", where=str(out),
                      cause="edgekit only replaces what edgekit wrote",
-                     next="choose another folder with -o, or empty this one yourself")
+                     next="give another folder, or empty this one yourself")
 
 
 def _refuse_strangers(out: Path) -> None:
@@ -60,7 +59,7 @@ def _refuse_strangers(out: Path) -> None:
         raise UsageError(
             "output-not-edgekit", f"the output {str(out)!r} holds files that edgekit did not write", where=str(out),
             cause=", ".join(strangers[:5]) + (f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""),
-            next="move them elsewhere, or choose another folder with -o")
+            next="move them elsewhere, or give another folder")
 
 
 class Staging:
@@ -88,15 +87,12 @@ class Staging:
     def __exit__(self, *problem: Any) -> bool | None:
         return self._stack.__exit__(*problem)
 
-    def publish(self, *, log: Path, tools: Mapping[str, str], recipe: Mapping[str, Any], workload_hash: str) -> None:
-        """Adds ``log.txt`` and ``manifest.json`` (sha256 of every other file), then swaps the folder into place."""
+    def publish(self, **facts: Any) -> None:
+        """Adds ``manifest.json`` (``facts``, and sha256 of every other file), then swaps the folder into place."""
         with disk_errors("the output", self.out):
-            if log.exists() and log.resolve() != (self.folder / "log.txt").resolve():
-                shutil.copyfile(log, self.folder / "log.txt")
             files = {file.relative_to(self.folder).as_posix(): {"sha256": sha256_of(file), "bytes": file.stat().st_size}
                      for file in files_under(self.folder)}
-            manifest = {"schema": SCHEMA, "workload_hash": workload_hash, "recipe": dict(recipe),
-                        "tools": dict(sorted(tools.items())), "files": files}
+            manifest = {"schema": SCHEMA, **facts, "files": files}
             (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
             check_replaceable(self.out)  # someone may have put something there meanwhile
             _swap(self.folder, self.out)

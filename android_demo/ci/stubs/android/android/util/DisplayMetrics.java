@@ -1,0 +1,7 @@
+package android.util;
+
+public class DisplayMetrics {
+    public int heightPixels;
+
+    public DisplayMetrics() { throw new RuntimeException("stub"); }
+}

@@ -1,0 +1,1 @@
+"""Artifacts into the Android app that ships them."""

@@ -1,0 +1,109 @@
+"""What goes into an app: every file by its path in the bundle folder, and the document that the app reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit import __version__
+from edgekit.bundle.app import App
+from edgekit.bundle.output import Output
+from edgekit.bundle.runtimes import RUNTIMES, AppRuntime, check_dtypes
+from edgekit.errors import UsageError
+from edgekit.types.app import ASSETS
+from edgekit.types.bundle import AppBundle, BundledModel, Delivery, GoldenTensor, GoldenVector, RuntimePin
+from edgekit.types.report import ArtifactReport
+
+__all__ = ["Contents", "contents_of"]
+
+_PACK = "ai-pack"
+_PACK_SCRIPT = """\
+// Written by `edgekit bundle`: the model as a pack of its own, which Google Play installs with the app.
+plugins {
+    id("com.android.ai-pack")
+}
+
+aiPack {
+    packName.set("models")
+    dynamicDelivery {
+        deliveryType.set("install-time")
+    }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """``files``: by path in the bundle folder, bytes or the file to copy."""
+
+    bundle: AppBundle
+    files: Mapping[str, bytes | Path]
+
+
+def contents_of(output: Output, app: App, formats: Sequence[str], device: str | None, abis: tuple[str, ...],
+                delivery: Delivery) -> Contents:
+    """The same output folder, app and choices give the same bytes.
+
+    Raises UsageError ``bundle-runtime-version`` or ``bundle-dtype`` where the app's runtime is not the artifact's.
+    """
+    files: dict[str, bytes | Path] = {}
+    models = []
+    for name in formats:
+        runtime, made = RUNTIMES[name], output.artifact(name)
+        assert made is not None  # formats are those of the output
+        models.append(_model(output, app, runtime, made, device))
+        source = output.folder / made.artifact.path
+        place = f"{_PACK}/src/main/assets" if delivery == "ai-pack" else runtime.flavor.name
+        files[f"{place}/{runtime.flavor.asset}"] = source
+        for vector in models[-1].golden:
+            for tensor in (*vector.inputs, *vector.outputs):
+                files[f"{runtime.flavor.name}/{tensor.file}"] = output.folder / "golden" / Path(tensor.file).name
+    report = output.report
+    bundle = AppBundle(
+        name=str(report.workload["name"]), recipe=str(report.recipe["name"]), device=device, edgekit=__version__,
+        delivery=delivery, abis=abis, labels=report.workload["labels"], preprocess=report.workload["preprocess"],
+        models=tuple(models))
+    text = json.dumps(bundle.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False)
+    files[f"main/{ASSETS}/bundle.json"] = f"{text}\n".encode()
+    files["edgekit.properties"] = _properties(bundle)
+    if delivery == "ai-pack":
+        files[f"{_PACK}/build.gradle.kts"] = _PACK_SCRIPT.encode()
+    return Contents(bundle, dict(sorted(files.items())))
+
+
+def _model(output: Output, app: App, runtime: AppRuntime, made: ArtifactReport, device: str | None) -> BundledModel:
+    artifact, tools = made.artifact, output.report.tools
+    check_dtypes({spec.dtype for spec in (*artifact.inputs, *artifact.outputs)}, runtime,
+                 str(output.folder / artifact.path))
+    needed = tools.get(runtime.tool)
+    if needed is None:
+        raise UsageError("bundle-not-output", f"the report does not say which {runtime.tool} ran {artifact.path}",
+                         where=str(output.folder / "report.json"), next="export the model again with this edgekit")
+    return BundledModel(
+        format=artifact.format, flavor=runtime.flavor.name, file=runtime.flavor.asset, sha256=artifact.sha256,
+        bytes=artifact.bytes, scheme=artifact.scheme,
+        runtime=RuntimePin(name=artifact.runtime, coordinate=app.pinned(runtime, needed)),
+        exporter=dict(sorted(tools.items())), threads=int(output.report.recipe.get("threads") or 1),
+        inputs=artifact.inputs, outputs=artifact.outputs,
+        golden=tuple(_vector(entry, output) for entry in output.vectors[artifact.format]),
+        predicted=next((latency for latency in made.latencies if latency.device == device), None))
+
+
+def _vector(entry: Mapping[str, Any], output: Output) -> GoldenVector:
+    def tensors(name: str) -> tuple[GoldenTensor, ...]:
+        return tuple(GoldenTensor(file=f"{ASSETS}/golden/{t['file']}", sha256=output.files[f"golden/{t['file']}"],
+                                  shape=t["shape"], dtype=t["dtype"], tolerance=t.get("tolerance"))
+                     for t in entry[name])
+
+    return GoldenVector(inputs=tensors("inputs"), outputs=tensors("outputs"))
+
+
+def _properties(bundle: AppBundle) -> bytes:
+    """For Gradle, in Java's properties format; no value has a character that needs an escape after the first ``=``."""
+    values = {"schema": "edgekit/properties/1", "delivery": bundle.delivery, "abis": ",".join(bundle.abis),
+              "flavors": ",".join(sorted(model.flavor for model in bundle.models)),
+              **{f"runtime.{model.flavor}": model.runtime.coordinate for model in bundle.models}}
+    return "".join(f"{key}={value}\n" for key, value in sorted(values.items())).encode()
