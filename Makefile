@@ -24,13 +24,14 @@ demo: $(VENV)/.demo
 	$(BIN)/edgekit export examples/digits_mobilenet.py --recipe pixel-8-cpu-int8 -o dist/digits
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check edgekit tests examples benchmarks
+	$(BIN)/ruff check edgekit tests examples benchmarks android_demo/ci
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test: $(VENV)/.test lint
 	$(BIN)/edgekit doctor --setup emulator
 	$(BIN)/python tests/measure/daemons.py
+	PYTHON=$(BIN)/python android_demo/ci/build.sh --setup
 # A file a worker: what its tests share is made once.
 	$(BIN)/pytest -n 2 --dist loadfile
 

