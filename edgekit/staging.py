@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,21 @@ from typing import Any
 from edgekit.disk import disk_errors, files_under, sha256_of
 from edgekit.errors import UsageError
 
-__all__ = ["MANIFEST", "Staging", "check_replaceable", "is_edgekit_output"]
+__all__ = ["MANIFEST", "Staging", "check_replaceable", "is_edgekit_output", "manifest_of"]
 
 MANIFEST = "manifest.json"
-SCHEMA = "edgekit/manifest/1"
 
 
-def is_edgekit_output(folder: Path) -> bool:
-    """Whether the folder has a manifest of ours."""
+def is_edgekit_output(folder: Path, kind: str = "manifest") -> bool:
+    """Whether the folder has a manifest of ours; ``kind`` is the name in its schema: an export's, or another's."""
     try:
         document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(document, dict) and str(document.get("schema", "")).startswith("edgekit/manifest/")
+    return isinstance(document, dict) and str(document.get("schema", "")).startswith(f"edgekit/{kind}/")
 
 
-def check_replaceable(out: Path) -> None:
+def check_replaceable(out: Path, kind: str = "manifest") -> None:
     """Raises UsageError ``output-not-edgekit`` if publishing to ``out`` would take away something that is not ours."""
     if not os.path.lexists(out):
         return
@@ -42,10 +42,11 @@ def check_replaceable(out: Path) -> None:
                          where=str(out), next=f"choose a folder inside it, for example -o {out / 'export'}")
     if out.is_dir() and not any(out.iterdir()):
         return
-    if is_edgekit_output(out):
+    if is_edgekit_output(out, kind):
         _refuse_strangers(out)
         return
-    what = f"has no {MANIFEST} of edgekit's and is not empty" if out.is_dir() else "is not a folder"
+    what = (f"has no {MANIFEST} of edgekit's for a folder of its kind, and is not empty" if out.is_dir()
+            else "is not a folder")
     raise UsageError("output-not-edgekit", f"the output {str(out)!r} exists and {what}", where=str(out),
                      cause="edgekit only replaces what edgekit wrote",
                      next="give another folder, or empty this one yourself")
@@ -54,7 +55,8 @@ def check_replaceable(out: Path) -> None:
 def _refuse_strangers(out: Path) -> None:
     """Raises UsageError where an output of ours holds files that its manifest does not name."""
     known = {MANIFEST, *json.loads((out / MANIFEST).read_text(encoding="utf-8")).get("files", {})}
-    strangers = sorted({file.relative_to(out).as_posix() for file in files_under(out)} - known)
+    strangers = sorted({path.relative_to(out).as_posix() for path in out.rglob("*")
+                        if path.is_symlink() or not path.is_dir()} - known)
     if strangers:
         raise UsageError(
             "output-not-edgekit", f"the output {str(out)!r} holds files that edgekit did not write", where=str(out),
@@ -62,19 +64,27 @@ def _refuse_strangers(out: Path) -> None:
             next="move them elsewhere, or give another folder")
 
 
+def manifest_of(kind: str, files: Mapping[str, tuple[str, int]], **facts: Any) -> bytes:
+    """The manifest of ``files``: sha256 and bytes by path."""
+    listed = {name: {"sha256": sha256, "bytes": size} for name, (sha256, size) in sorted(files.items())}
+    return (json.dumps({"schema": f"edgekit/{kind}/1", **facts, "files": listed}, indent=2) + "\n").encode()
+
+
 class Staging:
     """A folder beside ``out`` that takes its place on :meth:`publish`.
 
     Leaving the ``with`` block without publishing, by an error or an interrupt too, removes it and leaves ``out`` as
-    it was. Raises UsageError ``output-not-edgekit``, EnvironmentProblem ``disk-full`` or ``not-writable``.
+    it was. ``kind`` names its manifest's schema: only a folder of the same kind is replaced.
+
+    Raises UsageError ``output-not-edgekit``, EnvironmentProblem ``disk-full`` or ``not-writable``.
     """
 
-    def __init__(self, out: Path) -> None:
-        self.out = Path(os.path.realpath(out))
+    def __init__(self, out: Path, kind: str = "manifest") -> None:
+        self.out, self._kind = Path(os.path.realpath(out)), kind
         self._published = False
 
     def __enter__(self) -> Staging:
-        check_replaceable(self.out)
+        check_replaceable(self.out, self._kind)
         with disk_errors("the output", self.out.parent):
             self._made_parents = _make_parents(self.out.parent)
             self.folder = Path(tempfile.mkdtemp(prefix=f".{self.out.name}.", suffix=".edgekit", dir=self.out.parent))
@@ -90,11 +100,10 @@ class Staging:
     def publish(self, **facts: Any) -> None:
         """Adds ``manifest.json`` (``facts``, and sha256 of every other file), then swaps the folder into place."""
         with disk_errors("the output", self.out):
-            files = {file.relative_to(self.folder).as_posix(): {"sha256": sha256_of(file), "bytes": file.stat().st_size}
+            files = {file.relative_to(self.folder).as_posix(): (sha256_of(file), file.stat().st_size)
                      for file in files_under(self.folder)}
-            manifest = {"schema": SCHEMA, **facts, "files": files}
-            (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-            check_replaceable(self.out)  # someone may have put something there meanwhile
+            (self.folder / MANIFEST).write_bytes(manifest_of(self._kind, files, **facts))
+            check_replaceable(self.out, self._kind)  # someone may have put something there meanwhile
             _swap(self.folder, self.out)
             self._published = True
 

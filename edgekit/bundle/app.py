@@ -10,11 +10,13 @@ from pydantic import ValidationError
 
 from edgekit.bundle.runtimes import AppRuntime
 from edgekit.errors import UsageError
+from edgekit.types.app import ASSETS
 from edgekit.types.bundle import AppBundle
 
-__all__ = ["App", "read_app", "read_bundle"]
+__all__ = ["DOCUMENT", "App", "read_app", "read_bundle"]
 
 CATALOG = "gradle/libs.versions.toml"
+DOCUMENT = f"main/{ASSETS}/bundle.json"
 _PARTS = ("settings.gradle.kts", "app/build.gradle.kts", CATALOG)
 _PROPERTIES = "bundle/edgekit.properties"
 
@@ -62,17 +64,17 @@ def read_app(root: Path) -> App:
         raise _not_app(root, f"its Gradle scripts do not read {_PROPERTIES}")
     catalog = root / CATALOG
     try:
-        versions = tomllib.loads(catalog.read_text(encoding="utf-8"))["versions"]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
+        versions = dict(tomllib.loads(catalog.read_text(encoding="utf-8"))["versions"])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise UsageError("bundle-not-app", f"{catalog} is no version catalog", where=str(catalog), cause=str(error),
                          next="mend it: it needs a table [versions]") from error
     return App(root, {key: value for key, value in versions.items() if isinstance(value, str)})
 
 
 def read_bundle(app: App) -> AppBundle | None:
-    """What an earlier command wrote; None where there is nothing, or something that cannot be read."""
+    """What an earlier command wrote; None where that cannot be read."""
     try:
-        return AppBundle.model_validate_json((app.bundle / "main/edgekit/bundle.json").read_bytes())
+        return AppBundle.model_validate_json((app.bundle / DOCUMENT).read_bytes())
     except (OSError, ValidationError):
         return None
 

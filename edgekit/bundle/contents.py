@@ -6,16 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgekit import __version__
-from edgekit.bundle.app import App
-from edgekit.bundle.output import Output
+from edgekit.bundle.app import DOCUMENT, App
+from edgekit.bundle.output import Exported, GoldenFile, Output, Vector
 from edgekit.bundle.runtimes import RUNTIMES, AppRuntime, check_dtypes
 from edgekit.errors import UsageError
 from edgekit.types.app import ASSETS
 from edgekit.types.bundle import AppBundle, BundledModel, Delivery, GoldenTensor, GoldenVector, RuntimePin
-from edgekit.types.report import ArtifactReport
 
 __all__ = ["Contents", "contents_of"]
 
@@ -52,30 +50,28 @@ def contents_of(output: Output, app: App, formats: Sequence[str], device: str | 
     files: dict[str, bytes | Path] = {}
     models = []
     for name in formats:
-        runtime, made = RUNTIMES[name], output.artifact(name)
-        assert made is not None  # formats are those of the output
-        models.append(_model(output, app, runtime, made, device))
-        source = output.folder / made.artifact.path
+        runtime, exported = RUNTIMES[name], output.artifacts[name]
+        models.append(_model(output, app, runtime, exported, device))
+        source = output.folder / exported.report.artifact.path
         place = f"{_PACK}/src/main/assets" if delivery == "ai-pack" else runtime.flavor.name
         files[f"{place}/{runtime.flavor.asset}"] = source
         for vector in models[-1].golden:
             for tensor in (*vector.inputs, *vector.outputs):
                 files[f"{runtime.flavor.name}/{tensor.file}"] = output.folder / "golden" / Path(tensor.file).name
-    report = output.report
+    workload, recipe = output.facts.workload, output.facts.recipe
     bundle = AppBundle(
-        name=str(report.workload["name"]), recipe=str(report.recipe["name"]), device=device, edgekit=__version__,
-        delivery=delivery, abis=abis, labels=report.workload["labels"], preprocess=report.workload["preprocess"],
-        models=tuple(models))
-    text = json.dumps(bundle.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False)
-    files[f"main/{ASSETS}/bundle.json"] = f"{text}\n".encode()
+        name=workload.name, recipe=recipe.name, device=device, edgekit=__version__,
+        delivery=delivery, abis=abis, labels=workload.labels, preprocess=workload.preprocess, models=tuple(models))
+    text = json.dumps(bundle.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False, allow_nan=False)
+    files[DOCUMENT] = f"{text}\n".encode()
     files["edgekit.properties"] = _properties(bundle)
     if delivery == "ai-pack":
         files[f"{_PACK}/build.gradle.kts"] = _PACK_SCRIPT.encode()
     return Contents(bundle, dict(sorted(files.items())))
 
 
-def _model(output: Output, app: App, runtime: AppRuntime, made: ArtifactReport, device: str | None) -> BundledModel:
-    artifact, tools = made.artifact, output.report.tools
+def _model(output: Output, app: App, runtime: AppRuntime, exported: Exported, device: str | None) -> BundledModel:
+    artifact, tools = exported.report.artifact, output.report.tools
     check_dtypes({spec.dtype for spec in (*artifact.inputs, *artifact.outputs)}, runtime,
                  str(output.folder / artifact.path))
     needed = tools.get(runtime.tool)
@@ -86,19 +82,18 @@ def _model(output: Output, app: App, runtime: AppRuntime, made: ArtifactReport, 
         format=artifact.format, flavor=runtime.flavor.name, file=runtime.flavor.asset, sha256=artifact.sha256,
         bytes=artifact.bytes, scheme=artifact.scheme,
         runtime=RuntimePin(name=artifact.runtime, coordinate=app.pinned(runtime, needed)),
-        exporter=dict(sorted(tools.items())), threads=int(output.report.recipe.get("threads") or 1),
+        exporter=dict(sorted(tools.items())), threads=output.facts.recipe.threads,
         inputs=artifact.inputs, outputs=artifact.outputs,
-        golden=tuple(_vector(entry, output) for entry in output.vectors[artifact.format]),
-        predicted=next((latency for latency in made.latencies if latency.device == device), None))
+        golden=tuple(_vector(vector, output) for vector in exported.vectors),
+        predicted=next((latency for latency in exported.report.latencies if latency.device == device), None))
 
 
-def _vector(entry: Mapping[str, Any], output: Output) -> GoldenVector:
-    def tensors(name: str) -> tuple[GoldenTensor, ...]:
-        return tuple(GoldenTensor(file=f"{ASSETS}/golden/{t['file']}", sha256=output.files[f"golden/{t['file']}"],
-                                  shape=t["shape"], dtype=t["dtype"], tolerance=t.get("tolerance"))
-                     for t in entry[name])
+def _vector(vector: Vector, output: Output) -> GoldenVector:
+    def tensors(files: Sequence[GoldenFile]) -> tuple[GoldenTensor, ...]:
+        return tuple(GoldenTensor(file=f"{ASSETS}/golden/{t.file}", sha256=output.files[f"golden/{t.file}"],
+                                  shape=t.shape, dtype=t.dtype, tolerance=t.tolerance) for t in files)
 
-    return GoldenVector(inputs=tensors("inputs"), outputs=tensors("outputs"))
+    return GoldenVector(inputs=tensors(vector.inputs), outputs=tensors(vector.outputs))
 
 
 def _properties(bundle: AppBundle) -> bytes:

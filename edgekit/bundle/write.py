@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
 from edgekit.bundle.contents import Contents
-from edgekit.disk import files_under, sha256_of
-from edgekit.staging import MANIFEST, Staging
+from edgekit.disk import sha256_of
+from edgekit.errors import UsageError
+from edgekit.staging import MANIFEST, Staging, manifest_of
 
-__all__ = ["stale_files", "write_bundle"]
+__all__ = ["differing_files", "foreign_files", "write_bundle"]
+
+_KIND = "bundle-manifest"
 
 
 def write_bundle(contents: Contents, folder: Path) -> None:
-    """Replaces what an earlier bundle wrote. Raises UsageError ``output-not-edgekit`` where somebody added files."""
-    with Staging(folder) as staging:
+    """Replaces what an earlier bundle wrote. Raises UsageError ``output-not-edgekit`` where that is somebody else's."""
+    if folder.is_symlink():
+        raise UsageError("output-not-edgekit", f"{folder} is a link", where=str(folder),
+                         cause="what it leads to is not the app's", next="remove the link")
+    with Staging(folder, _KIND) as staging:
         for name, content in contents.files.items():
             place = staging.folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -26,14 +33,34 @@ def write_bundle(contents: Contents, folder: Path) -> None:
         staging.publish()
 
 
-def stale_files(contents: Contents, folder: Path) -> list[str]:
-    """Paths in ``folder`` that are missing, differ, or are too many; empty where it is what would be written."""
-    there = {file.relative_to(folder).as_posix(): file for file in files_under(folder)} if folder.is_dir() else {}
-    wanted = {**contents.files, MANIFEST: None}
-    differing = [name for name, content in wanted.items()
-                 if name not in there or (content is not None and sha256_of(there[name]) != _sha256(content))]
-    return sorted({*differing, *(there.keys() - wanted.keys())})
+def differing_files(contents: Contents, folder: Path) -> list[str]:
+    """Paths in ``folder`` that are missing or not as they would be written, and edgekit's that would go."""
+    wanted = {name: _facts(content) for name, content in contents.files.items()}
+    wanted[MANIFEST] = _facts(manifest_of(_KIND, wanted))
+    differ = [name for name, facts in wanted.items()
+              if not (folder / name).is_file() or _facts(folder / name) != facts]
+    return sorted({*differ, *((_there(folder) & _own(folder)) - wanted.keys())})
 
 
-def _sha256(content: bytes | Path) -> str:
-    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else sha256_of(content)
+def foreign_files(contents: Contents, folder: Path) -> list[str]:
+    """Paths in ``folder`` that edgekit did not write: they stand in the way of a new bundle."""
+    return sorted(_there(folder) - _own(folder) - contents.files.keys() - {MANIFEST})
+
+
+def _there(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+
+
+def _own(folder: Path) -> set[str]:
+    """What the folder's manifest names; nothing where it cannot be read."""
+    try:
+        return set(json.loads((folder / MANIFEST).read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _facts(content: bytes | Path) -> tuple[str, int]:
+    """sha256 and bytes."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest(), len(content)
+    return sha256_of(content), content.stat().st_size

@@ -36,4 +36,4 @@ def bundle(folder: Path, root: Path, formats: tuple[str, ...], device: str | Non
     else:
         from edgekit.report.bundle import print_bundle
         print_bundle(found, stdout())
-    return BudgetMissed.exit_status if found.stale else 0
+    return BudgetMissed.exit_status if found.stale or found.foreign else 0

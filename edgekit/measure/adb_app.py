@@ -29,6 +29,7 @@ _POLL_S = 1.0  # rarely: each look takes the device's time too
 _REFUSED = re.compile(r"^Error\b|SecurityException|does not exist|Exception occurred", re.MULTILINE)
 # Of a crash log's stack traces and registers, the lines that tell.
 _TELLING = re.compile(r"^(?!\s*(at |#)).*(Exception|Error|Caused by|Abort message|signal \d+|Fatal)", re.MULTILINE)
+_CRASH = re.compile(r"^(?=FATAL EXCEPTION|\*\*\* )", re.MULTILINE)
 _LAST_WORDS = 3
 
 
@@ -106,7 +107,8 @@ class AdbAppTarget:
 
     def _crashed(self, request: AppRequest, began: str) -> DeviceError:
         log = self._log("-b crash", began)
-        lines = [line.strip() for line in log.splitlines() if _TELLING.search(line)] if self._package in log else []
+        crashes = [crash for crash in _CRASH.split(log) if self._package in crash]  # other apps crash too
+        lines = [line.strip() for line in crashes[-1].splitlines() if _TELLING.search(line)] if crashes else []
         return DeviceError(
             "app-crashed", f"the app ended without a result on {self._shell.name}", where=str(request.artifact),
             cause="; ".join(lines[-_LAST_WORDS:]) or "the device's crash log has nothing of it; the system may have "

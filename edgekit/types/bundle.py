@@ -78,14 +78,16 @@ class AppBundle(Data):
 class BundleReport(Data):
     """What was written, or where ``checked``, what an app's bundle would need to be that of the output folder.
 
-    ``stale`` names its files that are missing, differ or should not be there; ``notes`` what was not looked at, and
-    why.
+    ``stale`` names files that are missing or not as they would be written, ``foreign`` those that edgekit did not write
+    and will not replace; ``notes`` say what else a user should know.
     """
 
+    source: str
     app: str
     folder: str
     checked: bool
     bundle: AppBundle
     files: dict[str, int]
     stale: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -33,3 +33,9 @@ def bundled_app(exported: Exported, tmp_path_factory: pytest.TempPathFactory) ->
     root = copy_app(tmp_path_factory.mktemp("bundled"))
     api.bundle(exported.out, root)
     return root
+
+
+@pytest.fixture
+def out(exported: Exported, tmp_path: Path) -> Path:
+    """A copy of the exported folder, to be spoilt."""
+    return Path(shutil.copytree(exported.out, tmp_path / "out"))

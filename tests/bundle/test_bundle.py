@@ -1,52 +1,21 @@
-"""`edgekit bundle` on a real output folder and the real sample app's Gradle files."""
+"""`edgekit bundle` on a real output folder and the real sample app's Gradle files: what it writes and checks."""
 
 from __future__ import annotations
 
 import json
-import shutil
+import shlex
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bundle_support import edit_report, refused, tree
 from workloads import Exported
 
 from edgekit import api
 from edgekit.bundle.runtimes import RUNTIMES
 from edgekit.cli.main import run
-from edgekit.disk import files_under, sha256_of
-from edgekit.errors import EdgekitError
-
-PARTS = ("settings.gradle.kts", "app/build.gradle.kts", "gradle/libs.versions.toml")
-
-
-@pytest.fixture
-def out(exported: Exported, tmp_path: Path) -> Path:
-    """A copy of the exported folder, to be spoilt."""
-    return Path(shutil.copytree(exported.out, tmp_path / "out"))
-
-
-def tree(folder: Path) -> dict[str, str]:
-    return {file.relative_to(folder).as_posix(): sha256_of(file) for file in files_under(folder)}
-
-
-def refused(call: Callable[[], Any], code: str) -> EdgekitError:
-    with pytest.raises(EdgekitError) as failure:
-        call()
-    assert failure.value.code == code
-    assert failure.value.next
-    return failure.value
-
-
-def edit_report(out: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Changes the report, and the manifest with it: another model exported, not a tampered file."""
-    report = json.loads((out / "report.json").read_text())
-    change(report)
-    (out / "report.json").write_text(json.dumps(report))
-    manifest = json.loads((out / "manifest.json").read_text())
-    manifest["files"]["report.json"]["sha256"] = sha256_of(out / "report.json")
-    (out / "manifest.json").write_text(json.dumps(manifest))
+from edgekit.disk import sha256_of
 
 
 def test_what_an_app_gets(exported: Exported, app: Path) -> None:
@@ -90,6 +59,13 @@ def test_the_same_input_gives_the_same_bytes(exported: Exported, app: Path) -> N
     assert tree(app / "bundle") == first
 
 
+def test_abis_have_one_order(exported: Exported, app: Path) -> None:
+    api.bundle(exported.out, app, abis=["x86_64", "arm64-v8a", "x86_64"])
+    first = tree(app)
+    api.bundle(exported.out, app, abis=["arm64-v8a", "x86_64"])
+    assert tree(app) == first
+
+
 def test_only_its_own_files_are_replaced(exported: Exported, app: Path) -> None:
     api.bundle(exported.out, app)
     outside = {name: sha for name, sha in tree(app).items() if not name.startswith("bundle/")}
@@ -117,8 +93,29 @@ def test_check_says_what_is_stale(exported: Exported, app: Path, capsys: pytest.
     capsys.readouterr()
     assert run([*command, "--check", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["stale"] == ["edgekit.properties", "litert/edgekit/model.tflite"]
+    assert run([*command, "--check"]) == 1
+    again = shlex.split(capsys.readouterr().out.partition("to write it anew: ")[2])
     assert tree(app) == before
-    assert run([*command, "--format", "tflite"]) == 0
+    assert run(again[1:]) == 0  # with the same choices
+    assert run([*command, "--check"]) == 0
+    assert "abis=x86_64" in (app / "bundle/edgekit.properties").read_text()
+
+
+def test_check_of_what_cannot_be_read_and_of_what_is_not_edgekits(exported: Exported, app: Path) -> None:
+    api.bundle(exported.out, app, formats=["tflite"])
+    (app / "bundle/mine.txt").write_text("mine")
+    found = api.bundle(exported.out, app, check=True)
+    assert (found.stale, found.foreign) == ((), ("mine.txt",))
+    assert run(["bundle", str(exported.out), "--app", str(app), "--check"]) == 1
+    (app / "bundle/mine.txt").unlink()
+    manifest = app / "bundle/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"bytes"', '"byte"'))
+    assert api.bundle(exported.out, app, check=True).stale == ("manifest.json",)
+    document = app / "bundle/main/edgekit/bundle.json"
+    document.write_text(document.read_text()[:50])
+    found = api.bundle(exported.out, app, check=True)
+    assert found.stale == ("main/edgekit/bundle.json",)
+    assert any("cannot be read" in note for note in found.notes)
 
 
 def test_a_pack_of_its_own(exported: Exported, app: Path) -> None:
@@ -133,88 +130,12 @@ def test_a_pack_of_its_own(exported: Exported, app: Path) -> None:
     assert "delivery=ai-pack" in (app / "bundle/edgekit.properties").read_text()
 
 
-def test_a_folder_that_is_no_output(app: Path, out: Path, tmp_path: Path) -> None:
-    for folder in (tmp_path / "nothing", app):
-        assert str(folder) in refused(lambda folder=folder: api.bundle(folder, app), "bundle-not-output").message
-    edit_report(out, lambda report: report.pop("artifacts"))
-    assert "artifacts" in str(refused(lambda: api.bundle(out, app), "bundle-not-output").cause)
-    (out / "manifest.json").write_text('{"schema": "edgekit/manifest/1", "files": [1]}')
-    refused(lambda: api.bundle(out, app), "bundle-not-output")
-    assert not (app / "bundle").exists()
-
-
-@pytest.mark.parametrize("name", ["model.tflite", "golden/onnx_0_out0.bin", "report.json"])
-def test_a_tampered_file(app: Path, out: Path, name: str) -> None:
-    (out / name).write_bytes((out / name).read_bytes()[:-1] + b"?")
-    error = refused(lambda: api.bundle(out, app), "bundle-tampered")
-    assert str(error.where).endswith(name)
-    (out / name).unlink()
-    assert refused(lambda: api.bundle(out, app), "bundle-tampered").cause == "it is gone"
-    assert not (app / "bundle").exists()
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_an_app_of_another_structure(exported: Exported, app: Path, part: str) -> None:
-    (app / part).unlink()
-    assert part in str(refused(lambda: api.bundle(exported.out, app), "bundle-not-app").cause)
-
-
-def test_an_app_that_reads_no_bundle(exported: Exported, app: Path) -> None:
-    for script in app.rglob("*.kts"):
-        script.write_text("plugins {}\n")
-    assert "edgekit.properties" in str(refused(lambda: api.bundle(exported.out, app), "bundle-not-app").cause)
-    (app / "gradle/libs.versions.toml").write_text("[versions\n")
-    refused(lambda: api.bundle(exported.out, app), "bundle-not-app")
-
-
-@pytest.mark.parametrize(("pin", "library"), [(r.pin, r.library) for r in RUNTIMES.values()])
-def test_mixed_runtime_versions(exported: Exported, app: Path, pin: str, library: str) -> None:
-    catalog = app / "gradle/libs.versions.toml"
-    lines = catalog.read_text().splitlines()
-    at = next(n for n, line in enumerate(lines) if line.split("=")[0].strip() == pin)
-    lines[at] = f'{pin} = "0.9.9"'
-    catalog.write_text("\n".join(lines))
-    error = refused(lambda: api.bundle(exported.out, app), "bundle-runtime-version")
-    assert library in error.message
-    assert "0.9.9" in error.message
-    assert error.where == f"{catalog}:{at + 1}"
-    del lines[at]
-    catalog.write_text("\n".join(lines))
-    assert pin in str(refused(lambda: api.bundle(exported.out, app), "bundle-runtime-version").cause)
-
-
-def test_a_model_too_large_for_the_device(app: Path, out: Path) -> None:
-    def heavy(report: dict[str, Any]) -> None:
-        report["artifacts"][0]["memory"] = [{"kind": "predicted", "peak_bytes": 3 * 2**30}]
-
-    edit_report(out, heavy)
-    error = refused(lambda: api.bundle(out, app, device="pixel-8"), "model-does-not-fit")
-    assert "3,072 MiB" in error.message
-    assert "1,024 MiB" in error.message
-    assert error.exit_status == 4
-    edit_report(out, lambda report: report["artifacts"][0].update(memory=[]))
-    assert any("nobody predicts" in note for note in api.bundle(out, app, device="pixel-8").notes)
-
-
-def test_a_model_too_large_for_the_store(app: Path, out: Path) -> None:
+def test_a_model_too_large_for_the_store_is_said(app: Path, out: Path) -> None:
     edit_report(out, lambda report: report["artifacts"][0]["artifact"].update(compressed_bytes=300_000_000))
-    error = refused(lambda: api.bundle(out, app), "model-does-not-fit")
-    assert "300 MB" in error.message
-    assert "--delivery ai-pack" in str(error.next)
-    api.bundle(out, app, formats=["tflite"], delivery="ai-pack")
+    def said(**choices: Any) -> list[str]:
+        return [note for note in api.bundle(out, app, **choices).notes if "Google Play" in note]
 
-
-def test_devices_abis_and_formats_that_the_app_cannot_have(exported: Exported, app: Path) -> None:
-    error = refused(lambda: api.bundle(exported.out, app, device="raspberry-pi-4b"), "bundle-device")
-    assert error.exit_status == 4
-    error = refused(lambda: api.bundle(exported.out, app, abis=["armeabi-v7a"]), "bundle-abi")
-    assert "arm64-v8a, x86_64" in str(error.cause)
-    api.bundle(exported.out, app, formats=["onnx"], abis=["armeabi-v7a"])
-    assert "arm64-v8a" in refused(lambda: api.bundle(exported.out, app, abis=["arm64"]), "bundle-abi").message
-    assert "tflite" in str(refused(lambda: api.bundle(exported.out, app, formats=["coreml"]), "bundle-format").cause)
-
-
-def test_a_dtype_that_the_library_cannot_pass(app: Path, out: Path) -> None:
-    edit_report(out, lambda report: report["artifacts"][0]["artifact"]["inputs"][0].update(dtype="uint8"))
-    assert "uint8" in refused(lambda: api.bundle(out, app), "bundle-dtype").message
-    assert not (app / "bundle").exists()
+    note, = said()
+    assert "300 MB" in note
+    assert "--delivery ai-pack" in note
+    assert said(formats=["tflite"], delivery="ai-pack") == []
