@@ -176,10 +176,11 @@ class Child:
         finally:
             self._far_end.close()
             self._started.set()
-        family, looks = [psutil.Process(process.pid)], 0
+        family: list[psutil.Process] = []
+        looks = 0
         while process.poll() is None:
             if looks % _TREE_EVERY == 0:
-                family = _family(family[0])
+                family = _family(process.pid)
             looks += 1
             rss = sum(map(_rss, family))
             self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
@@ -199,11 +200,13 @@ class Child:
                      seconds=self._limit_s, memory_bytes=self.memory_bytes, peak=self.peak_rss_bytes)
 
 
-def _family(process: psutil.Process) -> list[psutil.Process]:
+def _family(pid: int) -> list[psutil.Process]:
+    """The process and all that it started; of one that has just ended, nobody."""
     try:
+        process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
     except psutil.Error:
-        return [process]
+        return []
 
 
 def _rss(process: psutil.Process) -> int:
