@@ -5,9 +5,9 @@
 #   build.sh [--bundle DIR] [--flavor NAME...] [-o OUT] [--key FILE] [--work DIR]
 #   build.sh --setup        installs what is missing (apt-get, as root) and fetches the tools of tools.json
 #
-# OUT, by default android_demo/ci/out, gets edgekit-demo-FLAVOR-compile-check.apk and .aab, all of them or none. --key
-# takes a PKCS12 store (password "android"), with which the same input gives the same bytes; --work keeps what lies
-# between.
+# OUT, by default android_demo/ci/out, gets edgekit-demo-FLAVOR-compile-check.apk and .aab once all of them are made and
+# copied beside their places. --key takes a PKCS12 store (password "android"), with which the same input gives the same
+# bytes; --work keeps what lies between.
 # Exit status: 0 done; 2 usage or bundle; 3 a build step failed; 5 a tool is missing.
 set -euo pipefail
 export LC_ALL=C
@@ -24,7 +24,7 @@ bundle=$demo/bundle out=$ci/out key= work= flavors=()
 while (($#)); do
   case $1 in
     --setup)
-      "$python" "$ci/debian.py" install build tests fetch fetch
+      "$python" "$ci/debian.py" install build tests fetch
       "$python" "$ci/fetch.py"
       exit ;;
     --flavor)
@@ -50,6 +50,14 @@ chosen=$("$python" "$ci/bundle.py" check "$bundle" "$demo" "${flavors[@]}")
 read -ra flavors <<<"$chosen"
 found=$("$python" "$ci/fetch.py" kotlin bundletool executorch)
 while IFS== read -r name folder; do declare "$name=$folder"; done <<<"$found"
+
+mkdir -p "$out" 2>/dev/null && [[ -w $out ]] || stop 2 "$out cannot be written. Next: another folder for -o"
+packages=()
+for flavor in "${flavors[@]}"; do packages+=("edgekit-demo-$flavor-compile-check".{apk,aab}); done
+for package in "${packages[@]}"; do
+  [[ ! -e $out/$package || -f $out/$package ]] ||
+    stop 2 "$out/$package is no plain file. Next: move it away, or another folder for -o"
+done
 
 jdk=$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")
 framework=/usr/share/android-framework-res/framework-res.apk json=/usr/share/java/json-android.jar
@@ -95,13 +103,16 @@ for flavor in "${flavors[@]}"; do
   step "$flavor: app bundle" app_bundle
 done
 
-# Into OUT's file system first, then all by renaming.
-mkdir -p "$out" && made=$(mktemp -d "$out/.making.XXXXXX") ||
-  stop 2 "$out cannot be written. Next: another folder for -o"
+# All into OUT's file system first, which may be full; then by renaming, which needs no room.
+made=$(mktemp -d "$out/.making.XXXXXX") || stop 3 "$out cannot be written. Next: see that its disk has room"
 temporary+=("$made")
-for flavor in "${flavors[@]}"; do
-  cp "$work/$flavor/edgekit-demo-$flavor-compile-check".{apk,aab} "$made"
+for package in "${packages[@]}"; do
+  flavor=${package#edgekit-demo-} flavor=${flavor%-compile-check.*}
+  cp "$work/$flavor/$package" "$made/$package" && chmod 644 "$made/$package" ||
+    stop 3 "$package cannot be copied to $out, where nothing was changed. Next: see that its disk has room"
 done
-chmod 644 "$made"/*
-mv "$made"/* "$out"
+for package in "${packages[@]}"; do
+  mv -fT "$made/$package" "$out/$package" ||
+    stop 3 "$out/$package cannot be replaced; those before it are new. Next: see why, then build again"
+done
 echo "$out: ${flavors[*]}, compiled in $((SECONDS - begun)) s. Compile checks only: no native runtime is inside."

@@ -8,96 +8,45 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import sys
-import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from app import AppFacts, read_app
+from documents import NEXT, RUNTIMES, pack_names, pinned, read_bundle
 from say import USAGE, stop
-
-_BUNDLE, _PROPERTIES = "edgekit/bundle/1", "edgekit/properties/1"
-# Flavor -> what Gradle's scripts call its runtime, in the version catalog and in BuildConfig.
-_RUNTIMES = {"litert": "litert", "executorch": "executorch", "onnx": "onnxruntime"}
-_NEXT = "Next: edgekit bundle OUTPUT --app android_demo"
 
 
 def check(bundle: Path, demo: Path, asked: list[str]) -> list[str]:
     """The flavors to build; ends with a sentence where the bundle is not whole or not for this app."""
-    if not (bundle / "edgekit.properties").is_file():
-        stop(USAGE, f"{bundle} holds no bundle of models. {_NEXT}")
-    properties, described = _properties(bundle), _described(bundle)
-    there = properties["flavors"].split(",")
-    if unknown := [flavor for flavor in asked if flavor not in there]:
-        stop(USAGE, f"the bundle has no model for {', '.join(unknown)}, only for {', '.join(there)}. {_NEXT}")
-    if described["delivery"] != properties["delivery"]:
-        stop(USAGE, f"{bundle}: edgekit.properties and bundle.json name different deliveries. {_NEXT}")
-    for flavor in there:
-        needed, pinned = properties[f"runtime.{flavor}"].rpartition(":")[2], _pinned(demo, flavor)
-        if needed != pinned:
-            stop(USAGE, f"the {flavor} artifact needs {properties[f'runtime.{flavor}']}, and the app pins {pinned}. "
-                 f"{_NEXT}")
-    for file, sha256 in _files(bundle, described):
+    read = read_bundle(bundle)
+    if unknown := [flavor for flavor in asked if flavor not in read.needs]:
+        stop(USAGE, f"the bundle has no model for {', '.join(unknown)}, only for {', '.join(read.needs)}. {NEXT}")
+    for flavor, library in read.needs.items():
+        if library.rpartition(":")[2] != (version := pinned(demo, flavor)):
+            stop(USAGE, f"the {flavor} artifact needs {library}, and the app pins {version}. {NEXT}")
+    for file, sha256 in read.files:
         if not file.is_file():
-            stop(USAGE, f"{file} is missing, which bundle.json names. {_NEXT}")
+            stop(USAGE, f"{file} is missing, which bundle.json names. {NEXT}")
         if hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
-            stop(USAGE, f"{file} is not the file that was exported: its sha256 is not the one in bundle.json. {_NEXT}")
-    return asked or there
+            stop(USAGE, f"{file} is not the file that was exported: its sha256 is not the one in bundle.json. {NEXT}")
+    return list(dict.fromkeys(asked)) or list(read.needs)
 
 
 def stage(bundle: Path, demo: Path, flavor: str, into: Path) -> None:
     """One flavor's folders: assets as Gradle merges them, the generated class, and the AI pack where there is one."""
     assets = into / "assets"
     for source in (bundle / "main", bundle / flavor):
-        shutil.copytree(source, assets, dirs_exist_ok=True)
-    described = _described(bundle)
-    runtime = f"{_RUNTIMES[flavor]} {_pinned(demo, flavor)}"
+        if source.is_dir():  # a flavor whose model is in a pack may have no files of its own
+            shutil.copytree(source, assets, dirs_exist_ok=True)
+    runtime = f"{RUNTIMES[flavor]} {pinned(demo, flavor)}"
     generated = into / "gen/dev/edgekit/demo/BuildConfig.java"
     generated.parent.mkdir(parents=True)
     generated.write_text(_build_config(read_app(demo), flavor, runtime))
-    if described["delivery"] == "ai-pack":
+    if read_bundle(bundle).delivery == "ai-pack":
         pack = into / "pack"
         shutil.copytree(bundle / "ai-pack/src/main/assets", pack / "assets")
-        (pack / "AndroidManifest.xml").write_text(_pack_manifest(bundle / "ai-pack/build.gradle.kts",
-                                                                 read_app(demo).package(flavor)))
-
-
-def _pinned(demo: Path, flavor: str) -> str:
-    catalog = tomllib.loads((demo / "gradle/libs.versions.toml").read_text())
-    return str(catalog["versions"][_RUNTIMES[flavor]])
-
-
-def _properties(bundle: Path) -> dict[str, str]:
-    lines = (bundle / "edgekit.properties").read_text().splitlines()
-    read = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    if read.get("schema") != _PROPERTIES:
-        stop(USAGE, f"{bundle}/edgekit.properties is not of {_PROPERTIES}. {_NEXT}")
-    return read
-
-
-def _described(bundle: Path) -> dict[str, Any]:
-    file = bundle / "main/edgekit/bundle.json"
-    try:
-        read: dict[str, Any] = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        stop(USAGE, f"{file} cannot be read: {error}. {_NEXT}")
-    if read.get("schema") != _BUNDLE:
-        stop(USAGE, f"{file} is not of {_BUNDLE}. {_NEXT}")
-    return read
-
-
-def _files(bundle: Path, described: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Each file that bundle.json names, with its sha256."""
-    for model in described["models"]:
-        own = bundle / model["flavor"]
-        packed = described["delivery"] == "ai-pack"
-        yield (bundle / "ai-pack/src/main/assets" if packed else own) / model["file"], model["sha256"]
-        for vector in model["golden"]:
-            for tensor in vector["inputs"] + vector["outputs"]:
-                yield own / tensor["file"], tensor["sha256"]
+        (pack / "AndroidManifest.xml").write_text(_pack_manifest(*pack_names(bundle), read_app(demo).package(flavor)))
 
 
 def _build_config(app: AppFacts, flavor: str, runtime: str) -> str:
@@ -111,18 +60,13 @@ def _build_config(app: AppFacts, flavor: str, runtime: str) -> str:
     return "\n".join(["package dev.edgekit.demo;", "", "public final class BuildConfig {", *lines, "}", ""])
 
 
-def _pack_manifest(script: Path, package: str) -> str:
+def _pack_manifest(name: str, delivery: str, package: str) -> str:
     """The manifest that Gradle's AI pack plugin makes of its script."""
-    said = script.read_text()
-    name = re.search(r'packName\s*(?:\.set\(|=)\s*"(\w+)"', said)
-    delivery = re.search(r'deliveryType\s*(?:\.set\(|=)\s*"(install-time|fast-follow|on-demand)"', said)
-    if not name or not delivery:
-        stop(USAGE, f"{script} names no packName and deliveryType. {_NEXT}")
     return f"""<manifest xmlns:android="http://schemas.android.com/apk/res/android"
-    xmlns:dist="http://schemas.android.com/apk/distribution" package="{package}" split="{name[1]}">
+    xmlns:dist="http://schemas.android.com/apk/distribution" package="{package}" split="{name}">
     <dist:module dist:type="ai-pack">
         <dist:fusing dist:include="true"/>
-        <dist:delivery><dist:{delivery[1]}/></dist:delivery>
+        <dist:delivery><dist:{delivery}/></dist:delivery>
     </dist:module>
 </manifest>
 """

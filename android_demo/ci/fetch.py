@@ -2,7 +2,9 @@
 
 ``python fetch.py [--table FILE] NAME...`` prints the folder of each tool as NAME=FOLDER. What is there already needs
 neither network nor pip nor npm. A folder's name ends in a hash of its tool's row, and it appears whole: two builds can
-run at once.
+run at once. An archive is held to the table's sha256 before anything of it is kept. Kept files are trusted from then
+on and not hashed again: they lie in the user's own cache, and who can write there needs no jar to do harm. Removing a
+folder has it fetched anew.
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ resources() {
 }
 
 generated() {
-  "$jdk/bin/javac" -nowarn -Xlint:-options --release 11 -d "$w/generated.classes" \
-    $(find "$w/gen" -name '*.java' | sort)
+  mapfile -t sources < <(find "$w/gen" -name '*.java' | sort)
+  "$jdk/bin/javac" -nowarn -Xlint:-options --release 11 -d "$w/generated.classes" "${sources[@]}"
   "$python" "$ci/archive.py" zip "$w/generated.jar" "$w/generated.classes"
 }
 

@@ -1,7 +1,7 @@
 """The sample app, compiled once for all tests by android_demo/ci/build.sh, out of a bundle that `edgekit bundle` made.
 
-Fixtures, to be imported by name: ``built``, all flavors; ``packed``, one flavor with its model in an AI pack. Where a
-tool is missing, tests fail and name the command that adds it.
+Fixtures, to be imported by name: ``built``, all flavors; ``packed``, one flavor with its model in an AI pack; ``demo``,
+an app and a bundle to be spoilt. Where a tool is missing, tests fail and name the command that adds it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +101,25 @@ def packed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     def make(folder: Path) -> None:
         _bundle(folder, request.getfixturevalue("exported"), "--format", "tflite", "--delivery", "ai-pack")
         build(folder / "demo", "-o", folder / "out", "--work", folder / "work")
-    return Built(_once(tmp_path_factory, "android-packed", make))
+    return Built(_once(tmp_path_factory, "android packed", make))  # a space, which every step must bear
+
+
+@pytest.fixture
+def demo(built: Built, tmp_path: Path) -> Path:
+    """The app with a bundle of its own, to be spoilt."""
+    folder = copy_app(tmp_path / "demo")
+    shutil.copytree(built.bundle, folder / "bundle")
+    return folder
+
+
+def refused(demo: Path, out: Path, status: int, *words: str, options: Sequence[str] = (), **env: str) -> None:
+    """Demands that build.sh ends with that status, by one line with those words, and writes nothing."""
+    done = build(demo, "-o", out, *options, check=False, **env)
+    assert done.returncode == status
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.stderr
+    assert not out.exists()
 
 
 def _bundle(folder: Path, exported: Exported, *options: str) -> None:

@@ -11,18 +11,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from compile_check import CI, Built, build, built, copy_app, r8, run
+from compile_check import CI, Built, build, built, demo, r8, refused, run
 
-__all__ = ["built"]  # a fixture
+__all__ = ["built", "demo"]  # fixtures
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def demo(built: Built, tmp_path: Path) -> Path:
-    """The app with a bundle of its own, to be spoilt."""
-    folder = copy_app(tmp_path / "demo")
-    run("cp", "-r", built.bundle, folder / "bundle")
-    return folder
 
 
 def test_the_same_input_and_key_give_the_same_bytes(built: Built, demo: Path, tmp_path: Path) -> None:
@@ -32,35 +24,11 @@ def test_the_same_input_and_key_give_the_same_bytes(built: Built, demo: Path, tm
     assert len(list((tmp_path / "again").iterdir())) == 2
 
 
-def test_without_a_bundle(tmp_path: Path) -> None:
-    demo = copy_app(tmp_path / "demo")
-    _refused(demo, tmp_path / "out", 2, "holds no bundle of models", "edgekit bundle")
-
-
-def test_another_artifact_than_was_exported(demo: Path, tmp_path: Path) -> None:
-    model = demo / "bundle/onnx/edgekit/model.onnx"
-    data = bytearray(model.read_bytes())
-    data[1000] ^= 1
-    model.write_bytes(data)
-    _refused(demo, tmp_path / "out", 2, "model.onnx is not the file that was exported", "edgekit bundle")
-
-
-def test_an_artifact_that_is_gone(demo: Path, tmp_path: Path) -> None:
-    (demo / "bundle/litert/edgekit/model.tflite").unlink()
-    _refused(demo, tmp_path / "out", 2, "model.tflite is missing")
-
-
-def test_another_runtime_than_the_app_pins(demo: Path, tmp_path: Path) -> None:
-    catalog = demo / "gradle/libs.versions.toml"
-    catalog.write_text(catalog.read_text().replace('litert = "2.3.0"', 'litert = "2.2.0"'))
-    _refused(demo, tmp_path / "out", 2, "litert:2.3.0, and the app pins 2.2.0")
-
-
 @pytest.mark.parametrize(("options", "words"), [
     (["--flavor", "tensorflow"], "has no model for tensorflow"), (["--flavour", "onnx"], "unknown option --flavour"),
     (["--flavor"], "--flavor wants a name"), (["--key", "/nowhere/key.p12"], "there is no file /nowhere/key.p12")])
 def test_options(demo: Path, tmp_path: Path, options: list[str], words: str) -> None:
-    _refused(demo, tmp_path / "out", 2, words, options=options)
+    refused(demo, tmp_path / "out", 2, words, options=options)
 
 
 @pytest.mark.parametrize(("program", "words"), [
@@ -74,7 +42,7 @@ def test_a_missing_tool(demo: Path, tmp_path: Path, program: str, words: str) ->
             link = tmp_path / "bin" / other.name
             if other.name != program and not link.is_symlink():
                 link.symlink_to(other)
-    _refused(demo, tmp_path / "out", 5, words, PATH=str(tmp_path / "bin"))
+    refused(demo, tmp_path / "out", 5, words, PATH=str(tmp_path / "bin"))
 
 
 def test_sources_that_do_not_compile(demo: Path, tmp_path: Path) -> None:
@@ -88,6 +56,38 @@ def test_sources_that_do_not_compile(demo: Path, tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "resource string/app_name" in done.stderr
     assert 'the step "onnx: resources" failed' in done.stderr
+    assert [(file.name, file.read_text()) for file in out.iterdir()] == [
+        ("edgekit-demo-onnx-compile-check.apk", "earlier")]
+
+
+def test_a_place_that_is_taken(demo: Path, tmp_path: Path) -> None:
+    """Found before anything is built; the other places keep what they have."""
+    out = tmp_path / "out"
+    (out / "edgekit-demo-onnx-compile-check.aab").mkdir(parents=True)
+    (out / "edgekit-demo-litert-compile-check.apk").write_text("earlier")
+    done = build(demo, "-o", out, check=False)
+    assert done.returncode == 2
+    assert "edgekit-demo-onnx-compile-check.aab is no plain file. Next: move it away" in done.stderr
+    assert (out / "edgekit-demo-litert-compile-check.apk").read_text() == "earlier"
+    assert len(list(out.iterdir())) == 2
+    file = out / "edgekit-demo-litert-compile-check.apk"
+    done = build(demo, "-o", file, check=False)
+    assert (done.returncode, done.stderr) == (2, f"build.sh: {file} cannot be written. Next: another folder for -o\n")
+
+
+def test_a_disk_that_is_full(demo: Path, tmp_path: Path) -> None:
+    """As `cp` would say it of the last package: what an earlier build made stays, and nothing is left beside it."""
+    out, programs = tmp_path / "out", tmp_path / "programs"
+    out.mkdir()
+    programs.mkdir()
+    (out / "edgekit-demo-onnx-compile-check.apk").write_text("earlier")
+    (programs / "cp").write_text('#!/bin/sh\n'
+                                 'case "$2" in *.aab) echo half >"$2"; echo "No space left" >&2; exit 1;; esac\n'
+                                 'PATH=${PATH#*:} exec cp "$@"\n')
+    (programs / "cp").chmod(0o755)
+    done = build(demo, "--flavor", "onnx", "-o", out, check=False, PATH=f"{programs}:{os.environ['PATH']}")
+    assert done.returncode == 3
+    assert "onnx-compile-check.aab cannot be copied" in done.stderr
     assert [(file.name, file.read_text()) for file in out.iterdir()] == [
         ("edgekit-demo-onnx-compile-check.apk", "earlier")]
 
@@ -131,12 +131,3 @@ def _fetch(folder: Path, digest: str, env: dict[str, str]) -> tuple[int, str]:
                                                       "sha256": digest, "files": {"tool.jar": "tool/tool.jar"}}}}))
     done = run(sys.executable, CI / "fetch.py", "--table", table, "tool", check=False, **env)
     return done.returncode, done.stderr
-
-
-def _refused(demo: Path, out: Path, status: int, *words: str, options: list[str] | None = None, **env: str) -> None:
-    done = build(demo, "-o", out, *(options or []), check=False, **env)
-    assert done.returncode == status
-    assert len(done.stderr.strip().splitlines()) == 1
-    for word in words:
-        assert word in done.stderr
-    assert not out.exists()

@@ -45,13 +45,11 @@ private class ExecuTorchSession(private val module: Module, private val model: B
         return when (spec.dtype) {
             DType.FLOAT32 -> Tensor.fromBlob(data.asFloatBuffer(), shape)
             DType.FLOAT64 -> Tensor.fromBlob(data.asDoubleBuffer(), shape)
-            DType.FLOAT16 -> Tensor.fromBlob(data.asShortBuffer(), shape)
             DType.INT8 -> Tensor.fromBlob(data, shape)
             DType.UINT8 -> Tensor.fromBlobUnsigned(data, shape)
             DType.INT32 -> Tensor.fromBlob(data.asIntBuffer(), shape)
             DType.INT64 -> Tensor.fromBlob(data.asLongBuffer(), shape)
-            DType.INT16, DType.BOOL ->
-                throw IllegalArgumentException("ExecuTorch's Java API takes no ${spec.dtype.label}, as ${spec.name} is")
+            else -> throw IllegalArgumentException("the app gives no ${spec.dtype.label} to ExecuTorch: ${spec.name}")
         }
     }
 }
@@ -62,11 +60,10 @@ private fun read(tensor: Tensor): ByteBuffer {
     return when (val type = tensor.dtype()) {
         TorchType.FLOAT -> newBuffer(count * 4).apply { tensor.copyDataInto(asFloatBuffer()) }
         TorchType.DOUBLE -> newBuffer(count * 8).apply { tensor.copyDataInto(asDoubleBuffer()) }
-        TorchType.HALF -> newBuffer(count * 2).apply { tensor.copyDataInto(asShortBuffer()) }
         TorchType.INT32 -> newBuffer(count * 4).apply { tensor.copyDataInto(asIntBuffer()) }
         TorchType.INT64 -> newBuffer(count * 8).apply { tensor.copyDataInto(asLongBuffer()) }
         TorchType.INT8 -> newBuffer(count).apply { tensor.copyDataInto(this) }.fromStart()
         TorchType.UINT8 -> newBuffer(count).apply { tensor.copyDataIntoUnsigned(this) }.fromStart()
-        else -> throw IllegalStateException("ExecuTorch's Java API cannot read an output of $type")
+        else -> throw IllegalStateException("the app takes no $type from ExecuTorch")
     }
 }

@@ -49,10 +49,10 @@ private class LiteRtSession(private val compiled: CompiledModel, private val mod
     }
 }
 
-private val KNOWN = setOf(DType.FLOAT32, DType.INT8, DType.UINT8, DType.INT32, DType.INT64, DType.BOOL)
+private val KNOWN = setOf(DType.FLOAT32, DType.INT32, DType.INT8, DType.INT64, DType.BOOL)
 
 private fun unsupported(spec: TensorSpec) =
-    IllegalArgumentException("LiteRT's Kotlin API has no ${spec.dtype.label} tensors and ${spec.name} is one")
+    IllegalArgumentException("the app gives no ${spec.dtype.label} to LiteRT and takes none: ${spec.name}")
 
 private fun TensorBuffer.write(values: ByteBuffer, spec: TensorSpec) {
     val data = values.duplicate().fromStart().order(ByteOrder.LITTLE_ENDIAN)
@@ -61,7 +61,7 @@ private fun TensorBuffer.write(values: ByteBuffer, spec: TensorSpec) {
         DType.FLOAT32 -> writeFloat(FloatArray(count).also { data.asFloatBuffer().get(it) })
         DType.INT32 -> writeInt(IntArray(count).also { data.asIntBuffer().get(it) })
         DType.INT64 -> writeLong(LongArray(count).also { data.asLongBuffer().get(it) })
-        DType.INT8, DType.UINT8 -> writeInt8(data.toBytes()) // bytes are copied, whatever their sign
+        DType.INT8 -> writeInt8(data.toBytes())
         DType.BOOL -> writeBoolean(BooleanArray(count) { data.get(it) != 0.toByte() })
         else -> throw unsupported(spec)
     }
@@ -71,7 +71,7 @@ private fun TensorBuffer.read(spec: TensorSpec): ByteBuffer = when (spec.dtype) 
     DType.FLOAT32 -> readFloat().let { found -> newBuffer(found.size * 4).apply { asFloatBuffer().put(found) } }
     DType.INT32 -> readInt().let { found -> newBuffer(found.size * 4).apply { asIntBuffer().put(found) } }
     DType.INT64 -> readLong().let { found -> newBuffer(found.size * 8).apply { asLongBuffer().put(found) } }
-    DType.INT8, DType.UINT8 -> bufferOf(readInt8())
+    DType.INT8 -> bufferOf(readInt8())
     DType.BOOL -> readBoolean().let { found -> bufferOf(ByteArray(found.size) { if (found[it]) 1 else 0 }) }
     else -> throw unsupported(spec)
 }

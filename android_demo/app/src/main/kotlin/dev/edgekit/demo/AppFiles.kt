@@ -4,27 +4,13 @@ import android.content.Context
 import dev.edgekit.core.BundleError
 import dev.edgekit.core.BundleFiles
 import dev.edgekit.core.BundleModel
-import dev.edgekit.core.Manifest
-import dev.edgekit.core.readManifest
 import dev.edgekit.core.sha256
 import java.io.File
-import java.io.FileNotFoundException
 import java.io.InputStream
 
 /** The bundle in the app's assets. */
 class AppFiles(private val context: Context) : BundleFiles {
-
     override fun open(path: String): InputStream = context.assets.open(path)
-
-    /** The bundle's manifest. Throws [BundleError]. */
-    fun manifest(): Manifest {
-        val text = try {
-            open("edgekit/bundle.json").use { it.readBytes().decodeToString() }
-        } catch (error: FileNotFoundException) {
-            throw BundleError("the app was built without a bundle; run 'edgekit bundle DIR --app android_demo'", error)
-        }
-        return readManifest(text)
-    }
 }
 
 /**

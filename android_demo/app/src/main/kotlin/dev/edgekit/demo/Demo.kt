@@ -15,6 +15,7 @@ import dev.edgekit.core.dequantize
 import dev.edgekit.core.imageUse
 import dev.edgekit.core.probabilities
 import dev.edgekit.core.readGolden
+import dev.edgekit.core.readManifest
 import dev.edgekit.core.timeRuns
 import dev.edgekit.core.times
 import dev.edgekit.core.topK
@@ -60,7 +61,7 @@ class Demo private constructor(
 
         fun open(context: Context): Demo {
             val files = AppFiles(context)
-            val manifest = files.manifest()
+            val manifest = readManifest(files)
             val model = manifest.model(Runtime.FORMAT)
             val runtime = Runtime(context)
             return Demo(manifest, model, files, runtime.open(model, runtime.place(model), model.threads))

@@ -58,8 +58,7 @@ class Benchmark(
     }
 
     private fun find(request: BenchmarkRequest): BundleModel {
-        val manifest = readManifest(files.open("edgekit/bundle.json").use { it.readBytes().decodeToString() })
-        val model = manifest.model(format)
+        val model = readManifest(files).model(format)
         if (model.file != request.model) {
             throw BenchmarkFailure("request", "the app has ${model.file}, not ${request.model}")
         }

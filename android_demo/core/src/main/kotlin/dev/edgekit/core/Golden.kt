@@ -7,12 +7,13 @@ import kotlin.math.abs
 /** One golden vector's worst output: the largest difference and what was allowed. */
 data class GoldenResult(val maxAbs: Double, val tolerance: Double, val pass: Boolean)
 
-/** Largest absolute difference, NaN where one side is NaN. Equal infinities do not differ. */
+/** Largest absolute difference, NaN where only one side is NaN. Two NaN, or equal infinities, do not differ. */
 fun maxAbsDifference(found: DoubleArray, expected: DoubleArray): Double {
     require(found.size == expected.size) { "${found.size} values, ${expected.size} in the golden vector" }
     var largest = 0.0
     for (i in found.indices) {
-        val difference = if (found[i] == expected[i]) 0.0 else abs(found[i] - expected[i])
+        val same = found[i] == expected[i] || found[i].isNaN() && expected[i].isNaN()
+        val difference = if (same) 0.0 else abs(found[i] - expected[i])
         if (difference.isNaN()) return Double.NaN
         largest = maxOf(largest, difference)
     }

@@ -2,8 +2,19 @@ package dev.edgekit.core
 
 import org.json.JSONException
 import org.json.JSONObject
+import java.io.FileNotFoundException
 
 private const val SCHEMA = "edgekit/bundle/1"
+
+/** The manifest among the app's files. Throws [BundleError], also where there is none. */
+fun readManifest(files: BundleFiles): Manifest {
+    val text = try {
+        files.open("edgekit/bundle.json").use { it.readBytes().decodeToString() }
+    } catch (error: FileNotFoundException) {
+        throw BundleError("the app was built without a bundle; run 'edgekit bundle DIR --app android_demo'", error)
+    }
+    return readManifest(text)
+}
 
 /** Reads `edgekit/bundle.json`. Throws [BundleError]: no JSON, another schema, a key that is missing or wrong. */
 fun readManifest(text: String): Manifest {

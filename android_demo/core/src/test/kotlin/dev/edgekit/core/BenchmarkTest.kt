@@ -118,7 +118,9 @@ class BenchmarkTest {
         assertEquals("bundle", result.failure?.code)
         assertEquals("schema is missing in edgekit/bundle.json", result.failure?.message)
         bundles.files.remove("edgekit/bundle.json")
-        assertEquals("bundle", run().failure?.code)
+        val none = run().failure
+        assertEquals("bundle", none?.code)
+        assertEquals("the app was built without a bundle; run 'edgekit bundle DIR --app android_demo'", none?.message)
     }
 
     @Test

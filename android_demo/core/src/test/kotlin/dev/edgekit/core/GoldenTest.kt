@@ -26,10 +26,18 @@ class GoldenTest {
     }
 
     @Test
-    fun nanFails() {
+    fun nanOnOneSideFails() {
         val result = checkGolden(Doubling(error = Float.NaN), bundles.reader, model.golden[0])
         assertTrue(result.maxAbs.isNaN())
         assertFalse(result.pass)
+    }
+
+    @Test
+    fun nanOnBothSidesDoesNotDiffer() {
+        val expected = doubleArrayOf(Double.NaN, 1.0)
+        assertEquals(0.25, maxAbsDifference(doubleArrayOf(Double.NaN, 0.75), expected), 0.0)
+        assertTrue(maxAbsDifference(doubleArrayOf(1.0, 1.0), expected).isNaN())
+        assertTrue(maxAbsDifference(doubleArrayOf(Double.NaN, Double.NaN), expected).isNaN())
     }
 
     @Test

@@ -31,10 +31,16 @@ class PreprocessVectorsTest {
         assertTrue(cases.any { it.getInt("height") < it.getJSONArray("input").getInt(0) })
     }
 
-    /** A tensor shown as a picture is the resized picture. */
+    @Test
+    fun thereAreQuantisedTensorsOfBothTypes() {
+        val types = cases.filter { !it.isNull("tensor") }.map { it.getJSONObject("tensor").getString("dtype") }
+        assertEquals(setOf("int8", "uint8"), types.toSet())
+    }
+
+    /** A tensor shown as a picture is the resized picture; a quantised one may have lost some of it. */
     @Test
     fun theInverseGivesThePixelsBack() {
-        for (case in cases) {
+        for (case in cases.filter { it.isNull("tensor") }) {
             val input = input(case)
             val expected = if (input.how.color == Color.GRAY) image(case).gray() else image(case)
             val resized = resize(expected, input.size, input.how.interpolation)
@@ -55,13 +61,19 @@ class PreprocessVectorsTest {
             mean = floats(node.getJSONArray("mean")),
             std = floats(node.getJSONArray("std")),
         )
-        val shape = if (how.layout == Layout.NCHW) {
+        val tensor = case.optJSONObject("tensor")
+        val layout = tensor?.layout() ?: how.layout
+        val shape = if (layout == Layout.NCHW) {
             listOf(1, how.channels, size.height, size.width)
         } else {
             listOf(1, size.height, size.width, how.channels)
         }
-        return ImageInput(how, how.layout, size, TensorSpec("image", shape, DType.FLOAT32, how.layout, quant = null))
+        val dtype = tensor?.let { checkNotNull(DType.named(it.getString("dtype"))) } ?: DType.FLOAT32
+        val quant = tensor?.let { Quant(listOf(it.getDouble("scale")), listOf(it.getInt("zero_point")), axis = null) }
+        return ImageInput(how, layout, size, TensorSpec("image", shape, dtype, layout, quant))
     }
+
+    private fun JSONObject.layout() = if (isNull("layout")) null else Layout.valueOf(getString("layout").uppercase())
 
     private fun image(case: JSONObject) = Pixels(case.getInt("width"), case.getInt("height"), 3, bytes(case, "pixels"))
 
