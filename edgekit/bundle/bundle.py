@@ -13,7 +13,7 @@ from edgekit.bundle.runtimes import ABIS, RUNTIMES, check_abis
 from edgekit.bundle.write import differing_files, foreign_files, write_bundle
 from edgekit.devices.catalogue import get_device
 from edgekit.errors import UsageError
-from edgekit.types.bundle import BundleReport, Delivery
+from edgekit.types.bundle import AppBundle, BundleReport, Delivery
 from edgekit.yamlfile.nearest import choices_hint
 
 __all__ = ["bundle_app"]
@@ -33,17 +33,21 @@ def bundle_app(folder: Path, root: Path, formats: Sequence[str], device: str | N
         device, abis, delivery = device or there.device, abis or there.abis, delivery or there.delivery
     contents = _contents(output, app, _formats(output, formats), device, _abis(abis or _ABIS), delivery or "assets",
                          notes)
+    stale, foreign = _compared(contents, app, there, notes) if check else ([], [])
     if not check:
         write_bundle(contents, app.bundle)
-    stale = differing_files(contents, app.bundle)
-    if check and there is None and app.bundle.is_dir():
+    return BundleReport(source=str(folder), app=str(root), folder=str(app.bundle), checked=check,
+                        files=contents.sizes, bundle=contents.bundle, stale=tuple(stale), foreign=tuple(foreign),
+                        notes=tuple(notes))
+
+
+def _compared(contents: Contents, app: App, there: AppBundle | None, notes: list[str]) -> tuple[list[str], list[str]]:
+    """Files that are stale, and those that are not edgekit's. Adds to ``notes`` what the user should know."""
+    stale, foreign = differing_files(contents, app.bundle), foreign_files(contents, app.bundle)
+    if there is None and app.bundle.is_dir():
         stale = [DOCUMENT]
         notes.append(f"{DOCUMENT} cannot be read: what the bundle was made with is not known")
-    sizes = {name: len(content) if isinstance(content, bytes) else content.stat().st_size
-             for name, content in contents.files.items()}
-    return BundleReport(source=str(folder), app=str(root), folder=str(app.bundle), checked=check, files=sizes,
-                        bundle=contents.bundle, stale=tuple(stale), notes=tuple(notes),
-                        foreign=tuple(foreign_files(contents, app.bundle)))
+    return stale, foreign
 
 
 def _contents(output: Output, app: App, formats: Sequence[str], device: str | None, abis: tuple[str, ...],

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from edgekit import __version__
 from edgekit.bundle.app import DOCUMENT, App
-from edgekit.bundle.output import Exported, GoldenFile, Output, Vector
+from edgekit.bundle.output import Exported, Output
 from edgekit.bundle.runtimes import RUNTIMES, AppRuntime, check_dtypes
 from edgekit.errors import UsageError
 from edgekit.types.app import ASSETS
 from edgekit.types.bundle import AppBundle, BundledModel, Delivery, GoldenTensor, GoldenVector, RuntimePin
+from edgekit.types.golden import InputFile, OutputFile, VectorFiles
 
 __all__ = ["Contents", "contents_of"]
 
@@ -39,6 +40,12 @@ class Contents:
 
     bundle: AppBundle
     files: Mapping[str, bytes | Path]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes by path."""
+        return {name: len(content) if isinstance(content, bytes) else content.stat().st_size
+                for name, content in self.files.items()}
 
 
 def contents_of(output: Output, app: App, formats: Sequence[str], device: str | None, abis: tuple[str, ...],
@@ -88,12 +95,12 @@ def _model(output: Output, app: App, runtime: AppRuntime, exported: Exported, de
         predicted=next((latency for latency in exported.report.latencies if latency.device == device), None))
 
 
-def _vector(vector: Vector, output: Output) -> GoldenVector:
-    def tensors(files: Sequence[GoldenFile]) -> tuple[GoldenTensor, ...]:
-        return tuple(GoldenTensor(file=f"{ASSETS}/golden/{t.file}", sha256=output.files[f"golden/{t.file}"],
-                                  shape=t.shape, dtype=t.dtype, tolerance=t.tolerance) for t in files)
+def _vector(vector: VectorFiles, output: Output) -> GoldenVector:
+    def tensor(of: InputFile) -> GoldenTensor:
+        return GoldenTensor(file=f"{ASSETS}/golden/{of.file}", sha256=output.files[f"golden/{of.file}"], shape=of.shape,
+                            dtype=of.dtype, tolerance=of.tolerance if isinstance(of, OutputFile) else None)
 
-    return GoldenVector(inputs=tensors(vector.inputs), outputs=tensors(vector.outputs))
+    return GoldenVector(inputs=tuple(map(tensor, vector.inputs)), outputs=tuple(map(tensor, vector.outputs)))
 
 
 def _properties(bundle: AppBundle) -> bytes:

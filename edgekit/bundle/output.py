@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from edgekit.disk import sha256_of
 from edgekit.errors import UsageError
 from edgekit.staging import MANIFEST, is_edgekit_output
+from edgekit.types.golden import FileName, GoldenIndex, VectorFiles
 from edgekit.types.report import ArtifactReport, ExportReport
 
-__all__ = ["Exported", "Facts", "GoldenFile", "Output", "Vector", "read_output"]
+__all__ = ["Exported", "Facts", "Output", "read_output"]
 
-
-def _plain(name: str) -> str:
-    """A file's own name: with a folder in it, it could lead anywhere."""
-    if name in ("", ".", "..") or PurePosixPath(name).name != name or "\\" in name:
-        raise ValueError(f"{name!r} is no plain file name")
-    return name
-
-
-FileName = Annotated[str, AfterValidator(_plain)]
-
-
-class GoldenFile(BaseModel):
-    """A tensor of golden.json, in the folder ``golden``; outputs have a tolerance."""
-
-    file: FileName
-    shape: tuple[Annotated[int, Field(ge=0)], ...]
-    dtype: str
-    tolerance: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-
-
-class _Output(GoldenFile):
-    tolerance: float = Field(ge=0, allow_inf_nan=False)
-
-
-class Vector(BaseModel):
-    inputs: tuple[GoldenFile, ...] = Field(min_length=1)
-    outputs: tuple[_Output, ...] = Field(min_length=1)
-
-
-class _Vectors(BaseModel):
-    vectors: tuple[Vector, ...] = Field(min_length=1)
-
-
-class _Golden(BaseModel):
-    formats: dict[str, _Vectors]
+_FILE_NAME = TypeAdapter(FileName)
 
 
 class _Workload(BaseModel):
@@ -89,7 +57,7 @@ class Exported:
     """One artifact with the golden vectors that it answered."""
 
     report: ArtifactReport
-    vectors: tuple[Vector, ...]
+    vectors: tuple[VectorFiles, ...]
 
 
 @dataclass(frozen=True)
@@ -114,7 +82,7 @@ def read_output(folder: Path) -> Output:
         files = _Manifest.model_validate_json((folder / MANIFEST).read_bytes()).files
         _check(folder, files)
         report = ExportReport.model_validate_json((folder / "report.json").read_bytes())
-        golden = _Golden.model_validate_json((folder / "golden/golden.json").read_bytes()).formats
+        golden = GoldenIndex.model_validate_json((folder / "golden/golden.json").read_bytes()).formats
         facts = Facts.model_validate(report.model_dump(include=set(Facts.model_fields)))
         artifacts = {made.artifact.format: Exported(made, golden[made.artifact.format].vectors)
                      for made in report.artifacts}
@@ -140,13 +108,16 @@ def _check(folder: Path, files: dict[str, _Listed]) -> None:
 def _check_artifact(folder: Path, exported: Exported, files: dict[str, _Listed]) -> None:
     """That what the report and golden.json speak of are files of the manifest."""
     artifact = exported.report.artifact
-    name = _plain(artifact.path)
+    name = _FILE_NAME.validate_python(artifact.path)
     if name not in files or (files[name].sha256, files[name].bytes) != (artifact.sha256, artifact.bytes):
         raise _tampered(folder / name, "it is not the file that the report is about")
     for vector in exported.vectors:
         for tensor in (*vector.inputs, *vector.outputs):
             if f"golden/{tensor.file}" not in files:
                 raise _tampered(folder / "golden" / tensor.file, "the manifest does not have it")
+        for output in vector.outputs:  # nothing can be held to it on a device, and JSON readers there refuse it
+            if not math.isfinite(output.tolerance):
+                raise ValueError(f"golden.json: {output.file}: its tolerance is {output.tolerance}")
 
 
 def _tampered(file: Path, cause: str) -> UsageError:

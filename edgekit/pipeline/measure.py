@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from edgekit.pipeline.noise import new_log
 from edgekit.pipeline.published import published
 from edgekit.pipeline.remote_session import RemoteSession
 from edgekit.plugins import TARGETS
+from edgekit.types.golden import GoldenIndex, InputFile
 from edgekit.types.latency import Latency
 from edgekit.types.measurement import Agreement, Fit, GoldenCheck, Measurement, OldestRuntime, OperatorTime
 from edgekit.types.tensor import TensorSpec
@@ -104,9 +104,9 @@ def _golden_inputs(artifact: Path, format_name: str) -> list[np.ndarray] | None:
         try:
             files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
             if files.get(artifact.name, {}).get("sha256") == sha256_of(artifact):
-                vector = json.loads(golden.read_text(encoding="utf-8"))["formats"][format_name]["vectors"][0]
-                return [_read(golden.parent, entry) for entry in vector["inputs"]]
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+                vectors = GoldenIndex.model_validate_json(golden.read_bytes()).formats[format_name].vectors
+                return [_read(golden.parent, tensor) for tensor in vectors[0].inputs]
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise UsageError("golden-malformed", f"{golden} is not what edgekit wrote", cause=repr(error),
                              next="export the model again, or move the artifact away from its folder") from error
     return None
@@ -117,9 +117,9 @@ def _made_up(specs: Sequence[TensorSpec]) -> list[np.ndarray]:
     return [_made(spec, random) for spec in specs]
 
 
-def _read(folder: Path, entry: dict[str, Any]) -> np.ndarray:
-    dtype = np.dtype(entry["dtype"])
-    return np.fromfile(folder / entry["file"], dtype.newbyteorder("<")).astype(dtype).reshape(entry["shape"])
+def _read(folder: Path, tensor: InputFile) -> np.ndarray:
+    dtype = np.dtype(tensor.dtype)
+    return np.fromfile(folder / tensor.file, dtype.newbyteorder("<")).astype(dtype).reshape(tensor.shape)
 
 
 def _made(spec: TensorSpec, random: np.random.Generator) -> np.ndarray:

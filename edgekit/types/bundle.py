@@ -78,8 +78,8 @@ class AppBundle(Data):
 class BundleReport(Data):
     """What was written, or where ``checked``, what an app's bundle would need to be that of the output folder.
 
-    ``stale`` names files that are missing or not as they would be written, ``foreign`` those that edgekit did not write
-    and will not replace; ``notes`` say what else a user should know.
+    ``files`` are bytes by path. ``stale`` names files that are missing or not as they would be written, ``foreign``
+    those that edgekit did not write and will not replace; ``notes`` say what else a user should know.
     """
 
     source: str

@@ -7,7 +7,7 @@ from typing import Literal
 
 from edgekit.types.base import Data
 
-__all__ = ["QuantParams", "TensorSpec", "bits_of"]
+__all__ = ["Layout", "QuantParams", "TensorSpec", "bits_of"]
 
 Layout = Literal["nchw", "nhwc"]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekit.contracts import Session
 from edgekit.types.artifact import Artifact
+from edgekit.types.golden import InputFile, OutputFile, VectorFiles
 from edgekit.types.tensor import TensorSpec
 from edgekit.verify.fidelity import Reference
 from edgekit.verify.predictor import to_artifact
@@ -23,11 +24,11 @@ VECTORS = 4
 STEPS, RELATIVE = 2, 1e-3
 
 
-def _write(folder: Path, name: str, value: np.ndarray, spec: TensorSpec) -> dict[str, Any]:
+def _write(folder: Path, name: str, value: np.ndarray, spec: TensorSpec) -> InputFile:
     data = np.ascontiguousarray(value)
     (folder / name).write_bytes(data.astype(data.dtype.newbyteorder("<"), copy=False).tobytes())
-    return {"file": name, "name": spec.name, "shape": list(data.shape), "dtype": str(data.dtype),
-            "layout": spec.layout, "quant": spec.quant.model_dump() if spec.quant else None}
+    return InputFile(file=name, name=spec.name, shape=data.shape, dtype=str(data.dtype), layout=spec.layout,
+                     quant=spec.quant)
 
 
 def tolerance(value: np.ndarray, spec: TensorSpec, quantized: bool) -> float:
@@ -68,13 +69,13 @@ def write_golden(folder: Path, artifact: Artifact, vectors: Sequence[Vector], sq
     for i, vector in enumerate(vectors):
         ins = _tensors(folder, f"{name}_{i}_in", vector.inputs, artifact.inputs)
         outs = _tensors(folder, f"{name}_{i}_out", vector.outputs, artifact.outputs)
-        for entry, value, spec in zip(outs, vector.outputs, artifact.outputs, strict=True):
-            entry["tolerance"] = tolerance(value, spec, artifact.scheme != "fp32")
-        entries.append({"inputs": ins, "outputs": outs})
+        held = tuple(OutputFile(**dict(file), tolerance=tolerance(value, spec, artifact.scheme != "fp32"))
+                     for file, value, spec in zip(outs, vector.outputs, artifact.outputs, strict=True))
+        entries.append(VectorFiles(inputs=ins, outputs=held).model_dump(mode="json"))
     document["formats"][name] = {"file": Path(artifact.path).name, "sqnr_db": sqnr_db, "vectors": entries}
     index.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def _tensors(folder: Path, stem: str, values: Sequence[np.ndarray],
-             specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
-    return [_write(folder, f"{stem}{k}.bin", v, s) for k, (v, s) in enumerate(zip(values, specs, strict=True))]
+             specs: Sequence[TensorSpec]) -> tuple[InputFile, ...]:
+    return tuple(_write(folder, f"{stem}{k}.bin", v, s) for k, (v, s) in enumerate(zip(values, specs, strict=True)))

@@ -38,7 +38,7 @@ def test_what_an_app_gets(exported: Exported, app: Path) -> None:
             assert [t["tolerance"] for t in bundled_vector["outputs"]] == [t["tolerance"] for t in vector["outputs"]]
             for tensor in (*bundled_vector["inputs"], *bundled_vector["outputs"]):
                 assert sha256_of(folder / model["flavor"] / tensor["file"]) == tensor["sha256"]
-    assert found.stale == ()
+    assert api.bundle(exported.out, app, check=True).stale == ()
     assert set(found.files) | {"manifest.json"} == set(tree(folder))
 
 

@@ -140,4 +140,4 @@ def test_an_unknown_failure_is_no_result() -> None:
 
 def test_every_dtype_that_is_bundled_can_come_back() -> None:
     for dtype in set().union(*(runtime.dtypes for runtime in RUNTIMES.values())):
-        AppOutput(shape=(1,), dtype=dtype, base64="")
+        assert AppOutput(shape=(1,), dtype=dtype, base64="").dtype == dtype
